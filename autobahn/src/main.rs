@@ -1,0 +1,2 @@
+//! Compares an Autobahn run with its expectation.
+fn main() {}

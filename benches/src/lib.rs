@@ -1,0 +1,1 @@
+//! Kernels measured beside the libraries they must beat: see the `benches` folder.

@@ -1,0 +1,1 @@
+//! A strict WebSocket server engine on Linux io_uring.

@@ -1,0 +1,2 @@
+//! An echo server.
+fn main() {}
