@@ -1,8 +1,61 @@
-//! WebSocket (RFC 6455) without I/O.
+//! WebSocket (RFC 6455) without I/O: no sockets, no clock, no randomness, no threads. `no_std` with
+//! `alloc`; both roles.
+//!
+//! ```text
+//!                read bytes                                        written bytes
+//!                    │                                                   ▲
+//!                    ▼                                                   │
+//!  handshake: Head ─▶ Request ─▶ upgrade ─▶ the caller decides ─▶ Accept, Response
+//!                    │                                                   ▲
+//!                    ▼                                                   │
+//!  Receiver: header ─▶ unmask in place ─▶ UTF-8 ─▶ assemble       Sender: header, payload
+//!                    │                    │                              ▲
+//!                    │                    └── pong, close, fail ─────────┤
+//!                    ▼                                                   │
+//!                  Event  ─────────────▶ the caller ─────────────────────┘
+//! ```
+//!
+//! The caller brings bytes in and out. It reads, finds the end of the head with
+//! [`handshake::Head`], answers the request, and from then on pulls events from a [`Receiver`] and
+//! sends with a [`Sender`]. Both halves are separate values, because a caller sends while it holds
+//! an event. What the connections of one thread share is a [`Workspace`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`handshake`] | the opening handshake: requests, answers, refusals, the client's side |
+//! | [`frame`] | opcodes, headers, close payloads: pure functions |
+//! | [`mask`] | masking, one file per instruction set |
+//! | [`utf8`] | validation that may stop and go on anywhere, one file per instruction set |
+//! | `message` | fragments put together, within limits |
+//! | `receiver`, `sender` | the two halves |
+//! | `closing` | the closing handshake as one state machine |
+//! | `event`, `error`, `limits`, `workspace` | what passes between the caller and the halves |
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
 
+mod closing;
+mod error;
+mod event;
+pub mod frame;
 pub mod handshake;
+mod limits;
 pub mod mask;
+mod message;
+mod receiver;
+mod sender;
 pub mod utf8;
+mod workspace;
+
+pub use closing::Closing;
+pub use error::{Misuse, Violation};
+pub use event::{Event, Message, Payload};
+pub use frame::Role;
+pub use frame::close::Close;
+pub use limits::Limits;
+pub use receiver::Receiver;
+pub use sender::Sender;
+pub use workspace::Workspace;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Errors, sorted by whose fault they are: a [`Violation`] is the peer's, a [`Misuse`] the caller's.
+
+use core::error::Error;
+use core::fmt;
+
+/// What a peer did that ends its connection (RFC 6455 section 7.1.7, _Fail the WebSocket Connection_).
+///
+/// [`Violation::close_code`] is the one place that says what the peer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A reserved bit is set and no extension that gives it a meaning was negotiated.
+    ReservedBits,
+    /// An opcode that the RFC keeps for later: 3 to 7 and 11 to 15.
+    ReservedOpcode(u8),
+    /// A client's frame without a mask.
+    Unmasked,
+    /// A server's frame with a mask.
+    Masked,
+    /// A length in more bytes than it needs.
+    LengthNotMinimal,
+    /// A 64-bit length with its highest bit set.
+    LengthTooLarge,
+    /// A control frame in fragments.
+    ControlFragmented,
+    /// A control frame of more than 125 bytes.
+    ControlTooLong,
+    /// A continuation without a message that it could continue.
+    ContinuationUnexpected,
+    /// A new message inside a fragmented one.
+    ContinuationExpected,
+    /// Text, or the reason of a close, that is not UTF-8.
+    InvalidUtf8,
+    /// A close frame with a payload of one byte.
+    CloseTruncated,
+    /// A close frame with a code that must not be sent.
+    CloseCode(u16),
+    /// A frame larger than [`Limits::frame_size_max`](crate::Limits::frame_size_max).
+    FrameTooBig,
+    /// A message larger than [`Limits::message_size_max`](crate::Limits::message_size_max).
+    MessageTooBig,
+    /// More fragments than [`Limits::fragments_max`](crate::Limits::fragments_max).
+    TooManyFragments,
+}
+
+impl Violation {
+    /// The status code of the close frame that answers it.
+    #[must_use]
+    pub const fn close_code(self) -> u16 {
+        match self {
+            Self::ReservedBits
+            | Self::ReservedOpcode(_)
+            | Self::Unmasked
+            | Self::Masked
+            | Self::LengthNotMinimal
+            | Self::LengthTooLarge
+            | Self::ControlFragmented
+            | Self::ControlTooLong
+            | Self::ContinuationUnexpected
+            | Self::ContinuationExpected
+            | Self::CloseTruncated
+            | Self::CloseCode(_) => 1002,
+            //= RFC 6455 8.1: When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is
+            //= not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_.
+            Self::InvalidUtf8 => 1007,
+            Self::FrameTooBig | Self::MessageTooBig => 1009,
+            Self::TooManyFragments => 1008,
+        }
+    }
+
+    /// The section of RFC 6455 that is violated; for a limit of this side, the one that allows it.
+    #[must_use]
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::ReservedBits
+            | Self::ReservedOpcode(_)
+            | Self::LengthNotMinimal
+            | Self::LengthTooLarge => "5.2",
+            Self::Unmasked | Self::Masked => "5.1",
+            Self::ControlFragmented | Self::ControlTooLong => "5.5",
+            Self::ContinuationUnexpected | Self::ContinuationExpected => "5.4",
+            Self::InvalidUtf8 => "8.1",
+            Self::CloseTruncated => "5.5.1",
+            Self::CloseCode(_) => "7.4",
+            Self::FrameTooBig | Self::MessageTooBig | Self::TooManyFragments => "10.4",
+        }
+    }
+
+    /// One sentence, sent as the reason of the close frame. At most 123 bytes, and nothing that the peer chose.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::ReservedBits => "reserved bits are set",
+            Self::ReservedOpcode(_) => "reserved opcode",
+            Self::Unmasked => "a client's frame is not masked",
+            Self::Masked => "a server's frame is masked",
+            Self::LengthNotMinimal => "the length is not in its shortest form",
+            Self::LengthTooLarge => "the length has its highest bit set",
+            Self::ControlFragmented => "a control frame is fragmented",
+            Self::ControlTooLong => "a control frame is longer than 125 bytes",
+            Self::ContinuationUnexpected => "there is no message to continue",
+            Self::ContinuationExpected => "the fragmented message is not finished",
+            Self::InvalidUtf8 => "the text is not UTF-8",
+            Self::CloseTruncated => "the close code is cut short",
+            Self::CloseCode(_) => "the close code must not be sent",
+            Self::FrameTooBig => "the frame is too big",
+            Self::MessageTooBig => "the message is too big",
+            Self::TooManyFragments => "the message has too many fragments",
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} (RFC 6455 section {})", self.reason(), self.section())
+    }
+}
+
+impl Error for Violation {}
+
+/// What the caller asked for and cannot have. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The close frame has been sent: nothing may follow it.
+    Closing,
+    /// A message is being sent in fragments: another one, or a fragment of another kind, must wait for its last.
+    MessageUnfinished,
+    /// The payload of a control frame has at most 125 bytes.
+    ControlTooLong,
+    /// A code that must not be sent in a close frame.
+    CloseCode(u16),
+    /// The reason of a close frame has at most 123 bytes.
+    CloseReasonTooLong,
+    /// A client sends masked frames and the workspace has no source of masking keys.
+    MaskingKeysMissing,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closing => formatter.write_str("the connection is closing"),
+            Self::MessageUnfinished => {
+                formatter.write_str("a message that is sent in fragments is not finished")
+            }
+            Self::ControlTooLong => {
+                formatter.write_str("a control frame carries at most 125 bytes")
+            }
+            Self::CloseCode(code) => write!(formatter, "the close code {code} must not be sent"),
+            Self::CloseReasonTooLong => {
+                formatter.write_str("the reason of a close has at most 123 bytes")
+            }
+            Self::MaskingKeysMissing => {
+                formatter.write_str("a client needs a source of masking keys")
+            }
+        }
+    }
+}
+
+impl Error for Misuse {}
+
+#[cfg(test)]
+mod tests {
+    use super::Violation;
+
+    const ALL: [Violation; 16] = [
+        Violation::ReservedBits,
+        Violation::ReservedOpcode(3),
+        Violation::Unmasked,
+        Violation::Masked,
+        Violation::LengthNotMinimal,
+        Violation::LengthTooLarge,
+        Violation::ControlFragmented,
+        Violation::ControlTooLong,
+        Violation::ContinuationUnexpected,
+        Violation::ContinuationExpected,
+        Violation::InvalidUtf8,
+        Violation::CloseTruncated,
+        Violation::CloseCode(1005),
+        Violation::FrameTooBig,
+        Violation::MessageTooBig,
+        Violation::TooManyFragments,
+    ];
+
+    #[test]
+    fn every_answer_may_be_sent() {
+        for violation in ALL {
+            assert!(crate::frame::close::code_may_be_sent(violation.close_code()), "{violation}");
+            assert!(violation.reason().len() <= crate::frame::close::REASON_SIZE_MAX);
+        }
+    }
+}

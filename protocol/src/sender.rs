@@ -1,0 +1,265 @@
+//! What this side sends, as bytes appended to the caller's buffer.
+
+use alloc::vec::Vec;
+
+use crate::closing::{Closing, Step, Verdict};
+use crate::event::Payload;
+use crate::frame::close::Close;
+use crate::frame::header::{CONTROL_SIZE_MAX, Header, SIZE_MAX};
+use crate::frame::{Opcode, Role};
+use crate::message::Kind;
+use crate::{Misuse, Violation, Workspace, mask};
+
+/// The sending half of a connection. It owns the closing handshake.
+///
+/// Every method appends whole frames to `out`, or nothing where it returns an error; the caller
+/// brings these bytes to the peer in this order. The header is written once and the payload copied
+/// once. Once [`Closing::is_over`] holds, nothing is appended any more.
+#[derive(Debug)]
+pub struct Sender {
+    role: Role,
+    closing: Closing,
+    /// The kind of the message whose last fragment has not been sent.
+    unfinished: Option<Kind>,
+}
+
+impl Sender {
+    /// The sending half of a connection that has just been opened.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self { role, closing: Closing::Open, unfinished: None }
+    }
+
+    /// How far the closing handshake has come.
+    #[must_use]
+    pub const fn closing(&self) -> Closing {
+        self.closing
+    }
+
+    /// Sends a whole message.
+    ///
+    /// # Errors
+    /// [`Misuse::Closing`] after a close frame, [`Misuse::MessageUnfinished`] between fragments,
+    /// [`Misuse::MaskingKeysMissing`].
+    #[inline]
+    pub fn message<'a>(
+        &mut self,
+        payload: impl Into<Payload<'a>>,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        let payload = payload.into();
+        self.may_send()?;
+        if self.unfinished.is_some() {
+            return Err(Misuse::MessageUnfinished);
+        }
+        let opcode = kind(payload).opcode();
+        self.frame(true, opcode, payload.as_bytes(), workspace, out)
+    }
+
+    /// Sends a fragment of a message. The first one says the kind of it, `fin` marks the last one.
+    /// The fragments of a text end between characters, since each is a `str`; the RFC allows more.
+    ///
+    /// # Errors
+    /// As [`Sender::message`]; [`Misuse::MessageUnfinished`] where the kind changes.
+    pub fn fragment<'a>(
+        &mut self,
+        payload: impl Into<Payload<'a>>,
+        fin: bool,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        let payload = payload.into();
+        self.may_send()?;
+        let kind = kind(payload);
+        let opcode = match self.unfinished {
+            None => kind.opcode(),
+            Some(unfinished) if unfinished == kind => Opcode::Continuation,
+            Some(_) => return Err(Misuse::MessageUnfinished),
+        };
+        self.frame(fin, opcode, payload.as_bytes(), workspace, out)?;
+        self.unfinished = if fin { None } else { Some(kind) };
+        Ok(())
+    }
+
+    /// Sends a ping of at most 125 bytes; it may come between fragments.
+    ///
+    /// # Errors
+    /// [`Misuse::ControlTooLong`], [`Misuse::Closing`], [`Misuse::MaskingKeysMissing`].
+    pub fn ping(
+        &mut self,
+        payload: &[u8],
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        self.may_send()?;
+        self.control(Opcode::Ping, payload, workspace, out)
+    }
+
+    /// Sends a pong that no ping asked for, of at most 125 bytes (RFC 6455 section 5.5.3). Pings
+    /// are answered by the receiver.
+    ///
+    /// # Errors
+    /// As [`Sender::ping`].
+    pub fn pong(
+        &mut self,
+        payload: &[u8],
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        self.may_send()?;
+        self.control(Opcode::Pong, payload, workspace, out)
+    }
+
+    /// Begins the closing handshake. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or
+    /// `None` for a close frame that says nothing; `reason` has at most 123 bytes. A message that
+    /// was sent in part stays unfinished, which the RFC allows.
+    ///
+    /// # Errors
+    /// [`Misuse::CloseCode`], [`Misuse::CloseReasonTooLong`], [`Misuse::MaskingKeysMissing`], and
+    /// [`Misuse::Closing`] where a close frame has been sent already.
+    pub fn close(
+        &mut self,
+        close: Close<'_>,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        close.check()?;
+        let (next, verdict) = self.closing.on(Step::SendClose);
+        if verdict == Verdict::Ignore {
+            return Err(Misuse::Closing);
+        }
+        self.close_frame(close, workspace, out)?;
+        self.closing = next;
+        Ok(())
+    }
+
+    /// _Fails the WebSocket connection_ (RFC 6455 section 7.1.7): the one place where a violation
+    /// turns into a close frame.
+    pub(crate) fn fail(
+        &mut self,
+        violation: Violation,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) {
+        let (next, verdict) = self.closing.on(Step::Violate);
+        self.closing = next;
+        if verdict == Verdict::ProceedAndClose {
+            let close = Close { code: Some(violation.close_code()), reason: violation.reason() };
+            // A client without masking keys has nothing to say; it fails all the same.
+            let _unsent = self.close_frame(close, workspace, out);
+        }
+    }
+
+    /// Takes note of the peer's close frame and answers it where that is due. `false` says that it
+    /// came too late.
+    pub(crate) fn receive_close(
+        &mut self,
+        close: Close<'_>,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let (next, verdict) = self.closing.on(Step::ReceiveClose);
+        self.closing = next;
+        if verdict == Verdict::ProceedAndClose {
+            //= RFC 6455 5.5.1: When sending a Close frame in response, the endpoint typically
+            //= echos the status code it received.
+            let echo = Close { code: close.code, reason: "" };
+            let _unsent = self.close_frame(echo, workspace, out);
+        }
+        verdict != Verdict::Ignore
+    }
+
+    /// Answers a ping where that is due.
+    pub(crate) fn receive_ping(
+        &mut self,
+        payload: &[u8],
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) {
+        let (next, verdict) = self.closing.on(Step::SendPong);
+        self.closing = next;
+        if verdict == Verdict::Proceed {
+            //= RFC 6455 5.5.3: A Pong frame sent in response to a Ping frame must have identical
+            //= "Application data" as found in the message body of the Ping frame being replied to.
+            let _unsent = self.control(Opcode::Pong, payload, workspace, out);
+        }
+    }
+
+    /// Whether what has arrived is still to be handed over.
+    #[inline]
+    pub(crate) fn reads(&self) -> bool {
+        self.closing.on(Step::Receive).1 == Verdict::Proceed
+    }
+
+    #[inline]
+    fn may_send(&self) -> Result<(), Misuse> {
+        match self.closing.on(Step::Send) {
+            (_, Verdict::Proceed | Verdict::ProceedAndClose) => Ok(()),
+            (_, Verdict::Ignore) => Err(Misuse::Closing),
+        }
+    }
+
+    fn close_frame(
+        &self,
+        close: Close<'_>,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        let mut payload = [0; CONTROL_SIZE_MAX];
+        let mut size = 0;
+        if let Some(code) = close.code {
+            payload[..2].copy_from_slice(&code.to_be_bytes());
+            size = 2 + close.reason.len();
+            payload
+                .get_mut(2..size)
+                .ok_or(Misuse::CloseReasonTooLong)?
+                .copy_from_slice(close.reason.as_bytes());
+        }
+        self.control(Opcode::Close, &payload[..size], workspace, out)
+    }
+
+    fn control(
+        &self,
+        opcode: Opcode,
+        payload: &[u8],
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        if payload.len() > CONTROL_SIZE_MAX {
+            return Err(Misuse::ControlTooLong);
+        }
+        self.frame(true, opcode, payload, workspace, out)
+    }
+
+    /// Appends one frame: header, then payload, masked where this side is a client.
+    #[inline]
+    fn frame(
+        &self,
+        fin: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        let masking_key = match self.role {
+            Role::Client => Some(workspace.masking_key()?),
+            Role::Server => None,
+        };
+        out.reserve(SIZE_MAX + payload.len());
+        Header { fin, opcode, masking_key, length: payload.len() as u64 }.encode(out);
+        let start = out.len();
+        out.extend_from_slice(payload);
+        if let Some(key) = masking_key {
+            mask::apply(&mut out[start..], key, 0);
+        }
+        Ok(())
+    }
+}
+
+const fn kind(payload: Payload<'_>) -> Kind {
+    match payload {
+        Payload::Text(_) => Kind::Text,
+        Payload::Binary(_) => Kind::Binary,
+    }
+}

@@ -1,0 +1,3 @@
+//! Both halves together, against streams of frames made by hand and by chance.
+
+mod pair;

@@ -1,0 +1,107 @@
+//! What the connections of one thread share, so that an idle one need not own it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::{Limits, Misuse};
+
+/// Buffers that wait for their next message. More would only serve that many messages in pieces at
+/// the same time.
+const SPARE_COUNT_MAX: usize = 64;
+
+/// Bytes of the largest buffer that is kept: what a rare, larger message took is given back.
+const SPARE_SIZE_MAX: usize = 64 << 10;
+
+/// The limits, the spare message buffers and, for clients, the masking keys of all connections that
+/// one thread serves. One for each set of limits.
+///
+/// ```
+/// use ringwire_protocol::{Limits, Workspace};
+///
+/// let server = Workspace::new(Limits { message_size_max: 64 << 10, ..Limits::default() });
+/// // A client's keys must come from a source that no one can predict; this one is for a test.
+/// let client = Workspace::new(Limits::default()).with_masking_keys(|| [1, 2, 3, 4]);
+/// # let _ = (server, client);
+/// ```
+pub struct Workspace {
+    limits: Limits,
+    /// Empty, each with some capacity. `spare.len() <= SPARE_COUNT_MAX`.
+    spare: Vec<Vec<u8>>,
+    masking_keys: Option<Box<dyn FnMut() -> [u8; 4]>>,
+}
+
+impl Workspace {
+    /// A workspace for servers.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self { limits, spare: Vec::new(), masking_keys: None }
+    }
+
+    /// Adds what clients need: a source of masking keys.
+    #[must_use]
+    pub fn with_masking_keys(mut self, source: impl FnMut() -> [u8; 4] + 'static) -> Self {
+        //= RFC 6455 5.3: The masking key needs to be unpredictable; thus, the masking key MUST be
+        //= derived from a strong source of entropy.
+        self.masking_keys = Some(Box::new(source));
+        self
+    }
+
+    /// The limits that hold for all connections of this workspace.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn masking_key(&mut self) -> Result<[u8; 4], Misuse> {
+        match &mut self.masking_keys {
+            Some(source) => Ok(source()),
+            None => Err(Misuse::MaskingKeysMissing),
+        }
+    }
+
+    /// An empty buffer, with the capacity of an earlier message where one is spare.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes back what [`Workspace::take`] gave.
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        let kept = 1..=SPARE_SIZE_MAX;
+        if kept.contains(&buffer.capacity()) && self.spare.len() < SPARE_COUNT_MAX {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+}
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Workspace")
+            .field("limits", &self.limits)
+            .field("spare", &self.spare.len())
+            .field("masking_keys", &self.masking_keys.is_some())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_little() {
+        let mut workspace = Workspace::new(Limits::default());
+        workspace.give(Vec::with_capacity(SPARE_SIZE_MAX + 1));
+        workspace.give(Vec::new());
+        assert!(workspace.spare.is_empty());
+        for _ in 0..2 * SPARE_COUNT_MAX {
+            workspace.give(vec![1; 16]);
+        }
+        assert_eq!(workspace.spare.len(), SPARE_COUNT_MAX);
+        let buffer = workspace.take();
+        assert!(buffer.is_empty());
+        assert!(buffer.capacity() >= 16);
+    }
+}
