@@ -1,1 +1,57 @@
-//! A strict WebSocket server engine on Linux io_uring.
+//! A strict WebSocket server engine on Linux io_uring, one thread per core.
+//!
+//! ```text
+//!   kernel ─▶ ring ─▶ connection ─▶ protocol ─▶ handler
+//!                                      │           │
+//!   kernel ◀─ ring ◀──── outbox ◀──────┴───────────┘
+//! ```
+//!
+//! Bytes go down this path once and replies go back once. One thread is one worker: one ring, one
+//! listener, one table of connections, one handler; workers share nothing but their mailboxes. The
+//! [`Handler`] is called on the worker's thread and must not block it. A [`Handle`] reaches
+//! connections from other threads.
+//!
+//! Every queue, buffer and table has a maximum, which is a field of [`Config`]. A peer can cause a
+//! close, never a panic, and never work or memory out of proportion to the bytes that it sent.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `server`, `worker` | starting and stopping workers; the loop |
+//! | `conn` | connections from acceptance to the end of their slot |
+//! | `driver` | the seam: the kernel's ring, or a seeded simulation of it |
+//! | `timer`, `mailbox` | deadlines; what other threads want |
+//! | `handler`, `handle`, `request`, `cause` | what an application sees |
+//! | `config`, `error` | what can be set, and what can fail |
+//! | `listener`, `affinity`, `limits` | sockets, cores and descriptors of the system |
+//!
+//! It needs Linux 6.0 or newer, with io_uring allowed; [`Error`] says what is missing.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("ringwire drives io_uring, which only Linux has");
+
+mod affinity;
+mod cause;
+mod config;
+mod conn;
+mod driver;
+mod error;
+mod handle;
+mod handler;
+mod limits;
+mod listener;
+mod mailbox;
+mod request;
+mod server;
+mod timer;
+mod worker;
+
+pub use cause::{Cause, Closed, TimeOut};
+pub use config::{Config, Origins};
+pub use conn::{Connection, ConnectionId, Sent, Upgrade};
+pub use error::{ConfigError, Error, RingStep};
+pub use handle::{Handle, HandleError, OwnedMessage};
+pub use handler::Handler;
+pub use request::Request;
+pub use ringwire_protocol::handshake::{Limits as HandshakeLimits, Response};
+pub use ringwire_protocol::{Limits, Message, Misuse, Payload, Violation};
+pub use server::Server;

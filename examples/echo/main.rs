@@ -1,2 +1,109 @@
-//! An echo server.
-fn main() {}
+//! An echo server: sends every message back, and shows a page that tries it.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::{env, thread};
+
+use mimalloc::MiMalloc;
+use options::{HELP, Options};
+use ringwire::{
+    Config, Connection, Handle, Handler, Limits, Message, Request, Response, Server,
+};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+mod options;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+const PAGE: &str = include_str!("page.html");
+
+struct Echo;
+
+impl Handler for Echo {
+    type State = ();
+
+    fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
+        connection.send(&message);
+    }
+
+    fn request(&mut self, request: &Request<'_>) -> Response {
+        match request.path() {
+            "/" => Response::text(200, PAGE)
+                .header("Content-Type", "text/html; charset=utf-8")
+                .header("Cache-Control", "no-store"),
+            _ => Response::text(404, "There is only a page at / and the WebSocket.\n"),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let listen = env::var("RINGWIRE_LISTEN").ok();
+    let options = match Options::read(env::args_os().skip(1), listen) {
+        Ok(options) => options,
+        Err(error) => return fail(2, &format!("{error}\n\n{HELP}")),
+    };
+    if options.help {
+        return match io::stdout().write_all(HELP.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    match serve(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &format!("{error}\n")),
+    }
+}
+
+fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+    let limits = Limits {
+        message_size_max: options.message_size_max,
+        frame_size_max: options.message_size_max,
+        ..Limits::default()
+    };
+    let config = Config {
+        workers: options.workers,
+        limits,
+        // An echo answers with what it received, so three answers may wait.
+        outbox_size_max: options.message_size_max.saturating_mul(3).max(64 << 20),
+        ..Config::default()
+    };
+    let server = Server::bind(&*options.listen, config)?;
+    stop_on_signals(server.handle())?;
+    let line = format!(
+        "listening on ws://{} (driver {}, {} {})",
+        server.address(),
+        server.driver(),
+        server.workers(),
+        if server.workers() == 1 { "worker" } else { "workers" }
+    );
+    server.run_with(
+        |_worker| Echo,
+        || {
+            // Whoever reads this may have gone; the server serves all the same.
+            let _told = writeln!(io::stdout(), "{line}");
+        },
+    )?;
+    Ok(())
+}
+
+/// The first signal closes every connection properly, the second one ends at once.
+fn stop_on_signals(handle: Handle) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        let mut signals = signals.forever();
+        if signals.next().is_some() {
+            handle.stop();
+        }
+        if signals.next().is_some() {
+            handle.stop_now();
+        }
+    })?;
+    Ok(())
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    let _told = write!(io::stderr(), "echo: {message}");
+    ExitCode::from(code)
+}

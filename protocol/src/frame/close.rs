@@ -43,7 +43,7 @@ impl<'a> Close<'a> {
     /// # Errors
     /// [`Misuse::CloseCode`] for a code that must not be sent and for a reason without a code,
     /// [`Misuse::CloseReasonTooLong`] for one over 123 bytes.
-    pub(crate) fn check(&self) -> Result<(), Misuse> {
+    pub fn check(&self) -> Result<(), Misuse> {
         match self.code {
             Some(code) if !code_may_be_sent(code) => Err(Misuse::CloseCode(code)),
             None if !self.reason.is_empty() => Err(Misuse::CloseCode(1005)),

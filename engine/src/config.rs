@@ -1,0 +1,231 @@
+//! What can be set, and the private settings that are made of it once.
+
+use std::time::Duration;
+
+use ringwire_protocol::{Limits, handshake};
+
+use crate::error::ConfigError;
+
+/// Everything that can be set. Each field has a default that serves a public server.
+///
+/// ```
+/// use std::time::Duration;
+/// use ringwire::Config;
+///
+/// let config = Config { workers: 1, idle_timeout: Some(Duration::from_secs(60)), ..Config::default() };
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Threads, each with a ring, a listener and connections of its own. Default 0: one for each
+    /// core that this process may use.
+    pub workers: usize,
+    /// Whether each worker stays on a core of its own. Default `true`: its caches stay warm and no
+    /// move of the scheduler's lengthens the tail. Only where there are as many cores as workers.
+    pub pin_workers: bool,
+    /// Connections of one worker, those in their opening handshake included. A peer beyond them is
+    /// refused with 503. Default 1,000,000: the limit of descriptors comes first on most systems.
+    pub connections_max: usize,
+    /// Peers that the kernel keeps until they are accepted, for each worker. Default 4,096, which
+    /// is also the kernel's own limit unless it was raised.
+    pub backlog: u32,
+
+    /// Bytes, lines and so on of the request that opens a connection.
+    pub handshake: handshake::Limits,
+    /// From accepting a connection to the end of its request. Default 10 s: a phone on a bad
+    /// network manages, and a peer that dribbles is done with soon.
+    pub handshake_timeout: Duration,
+    /// Which web pages may connect. Default [`Origins::Any`].
+    pub origins: Origins,
+
+    /// Sizes of messages and frames, and the number of fragments.
+    pub limits: Limits,
+    /// The number of receive buffers of one worker, shared by its connections. A power of two from
+    /// 1 to 32,768. Default 256: what arrives in one turn of the loop fits, and when it does not,
+    /// connections wait for a turn and lose nothing.
+    pub buffers: u16,
+    /// Bytes of one receive buffer, from 64 to 16 MiB. Default 32 KiB: the common message fits
+    /// whole, with its header, and is handed over without a copy.
+    pub buffer_size: usize,
+
+    /// Bytes queued and in flight to one peer above which `send` refuses. A message that starts
+    /// below and ends above is refused whole. Default 64 MiB: three messages of the default
+    /// maximum.
+    pub outbox_size_max: usize,
+    /// Bytes queued and in flight to one peer from which on nothing more is read from it, so that a
+    /// peer that does not take its answers cannot ask for more. Default 1 MiB: above what the
+    /// kernel takes at once, and a small part of what one message may hold.
+    pub outbox_high: usize,
+    /// When they have fallen to this, reading goes on and `drain` is called. Default 256 KiB: the
+    /// link stays busy while the handler answers the call.
+    pub outbox_low: usize,
+    /// A peer that takes none of what is sent for this long is dropped. Default 30 s.
+    pub send_timeout: Duration,
+
+    /// A connection without a message in either direction for this long is closed with 1001.
+    /// Default `None`: pings find out whether the peer is there.
+    pub idle_timeout: Option<Duration>,
+    /// A peer that has sent nothing for this long is sent a ping. Default 30 s, below the minute
+    /// after which many routers forget a connection.
+    pub ping_interval: Option<Duration>,
+    /// A peer that has sent nothing for this long after a ping is dropped. Default 20 s.
+    pub pong_timeout: Duration,
+    /// How long the peer has to answer a close frame. Default 5 s.
+    pub close_timeout: Duration,
+    /// After the last byte has been sent, how long the peer has to close its side, so that what it
+    /// still sends does not make the kernel take that byte back. Default 2 s.
+    pub linger_timeout: Duration,
+    /// How long a stop waits for the closing handshakes. Default 5 s.
+    pub stop_timeout: Duration,
+
+    /// Messages from other threads that wait for one worker. Above this,
+    /// [`Handle::send`](crate::Handle::send) refuses. Default 65,536.
+    pub mailbox_size: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            pin_workers: true,
+            connections_max: 1_000_000,
+            backlog: 4096,
+            handshake: handshake::Limits::default(),
+            handshake_timeout: Duration::from_secs(10),
+            origins: Origins::Any,
+            limits: Limits::default(),
+            buffers: 256,
+            buffer_size: 32 << 10,
+            outbox_size_max: 64 << 20,
+            outbox_high: 1 << 20,
+            outbox_low: 256 << 10,
+            send_timeout: Duration::from_secs(30),
+            idle_timeout: None,
+            ping_interval: Some(Duration::from_secs(30)),
+            pong_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(5),
+            linger_timeout: Duration::from_secs(2),
+            stop_timeout: Duration::from_secs(5),
+            mailbox_size: 65_536,
+        }
+    }
+}
+
+/// Which web pages may open connections (RFC 6455 section 10.2). Clients that are not browsers send
+/// no origin and are let in; it protects a browser's user, not the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
+    /// Every one.
+    #[default]
+    Any,
+    /// Those of the host that the request is for, whatever the scheme.
+    SameHost,
+    /// Those of the list, as browsers write them: `https://example.com`, compared without case.
+    List(Vec<String>),
+}
+
+impl Origins {
+    /// Whether a request for `host` from a page of `origin` is let in.
+    pub(crate) fn allow(&self, origin: Option<&[u8]>, host: &str) -> bool {
+        let Some(origin) = origin else { return true };
+        match self {
+            Self::Any => true,
+            Self::SameHost => std::str::from_utf8(origin)
+                .ok()
+                .and_then(|origin| origin.split_once("://"))
+                .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)),
+            Self::List(list) => {
+                list.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
+            }
+        }
+    }
+}
+
+/// The configuration once it has been found free of contradictions.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    /// At least one.
+    pub(crate) workers: usize,
+}
+
+impl Settings {
+    /// Checks a configuration for this system, which gives the process `cores`.
+    pub(crate) fn resolve(config: Config, cores: usize) -> Result<Self, ConfigError> {
+        let workers = if config.workers == 0 { cores.max(1) } else { config.workers };
+        if workers > WORKERS_MAX {
+            return Err(ConfigError::Workers { max: WORKERS_MAX });
+        }
+        if config.connections_max == 0 {
+            return Err(ConfigError::Zero { field: "connections_max" });
+        }
+        if !config.buffers.is_power_of_two() || config.buffers > 1 << 15 {
+            return Err(ConfigError::Buffers);
+        }
+        if !(64..=16 << 20).contains(&config.buffer_size) {
+            return Err(ConfigError::BufferSize);
+        }
+        if config.limits.message_size_max == 0 {
+            return Err(ConfigError::Zero { field: "limits.message_size_max" });
+        }
+        if config.limits.fragments_max == 0 {
+            return Err(ConfigError::Zero { field: "limits.fragments_max" });
+        }
+        let marks = [config.outbox_low, config.outbox_high, config.outbox_size_max];
+        if !marks.is_sorted() || config.outbox_high == 0 {
+            return Err(ConfigError::Marks);
+        }
+        if config.mailbox_size == 0 {
+            return Err(ConfigError::Zero { field: "mailbox_size" });
+        }
+        Ok(Self { config, workers })
+    }
+}
+
+/// A connection's identifier has eight bits for its worker.
+pub(crate) const WORKERS_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(change: impl FnOnce(&mut Config)) -> Result<Settings, ConfigError> {
+        let mut config = Config::default();
+        change(&mut config);
+        Settings::resolve(config, 2)
+    }
+
+    #[test]
+    fn contradictions_are_found() {
+        assert_eq!(resolved(|_| ()).map(|settings| settings.workers), Ok(2));
+        assert_eq!(resolved(|config| config.workers = 7).map(|settings| settings.workers), Ok(7));
+        let errors = [
+            resolved(|config| config.workers = 257),
+            resolved(|config| config.connections_max = 0),
+            resolved(|config| config.buffers = 3),
+            resolved(|config| config.buffers = 0),
+            resolved(|config| config.buffer_size = 63),
+            resolved(|config| config.limits.message_size_max = 0),
+            resolved(|config| config.limits.fragments_max = 0),
+            resolved(|config| config.outbox_low = config.outbox_high + 1),
+            resolved(|config| config.outbox_size_max = config.outbox_high - 1),
+            resolved(|config| config.mailbox_size = 0),
+        ];
+        for (index, settings) in errors.into_iter().enumerate() {
+            assert!(settings.is_err(), "{index}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        let list = Origins::List(vec!["https://example.com".into()]);
+        assert!(list.allow(None, "example.com"));
+        assert!(list.allow(Some(b"https://EXAMPLE.com"), "other"));
+        assert!(!list.allow(Some(b"https://example.com.evil"), "example.com"));
+        assert!(!list.allow(Some(b"null"), "example.com"));
+        assert!(Origins::SameHost.allow(Some(b"http://example.com:80"), "Example.com:80"));
+        assert!(!Origins::SameHost.allow(Some(b"http://example.com:81"), "example.com:80"));
+        assert!(!Origins::SameHost.allow(Some(b"null"), "null"));
+        assert!(Origins::Any.allow(Some(b"\xFF"), ""));
+    }
+}

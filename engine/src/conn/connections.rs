@@ -1,0 +1,135 @@
+//! The connections of a worker, and everything that happens to them.
+//!
+//! The files beside this one add to [`Connections`] by what happens: `open` (the opening
+//! handshake), `receive`, `send`, `end` (terminate → join → close → free), `deadline`.
+
+use std::time::Duration;
+
+use ringwire_protocol::handshake::{Head, Response};
+use ringwire_protocol::{Close, Payload, Receiver, Role, Sender, Workspace};
+
+use crate::config::Settings;
+use crate::conn::outbox::{BufferStore, Outbox};
+use crate::conn::peer::{InFlight, Opening, Peer, Stage, Waiting};
+use crate::conn::slots::Slots;
+use crate::conn::view::{Connection, Link, Shared};
+use crate::driver::{Descriptor, Driver, Key};
+use crate::handler::Handler;
+use crate::timer::{Time, Wheel};
+
+/// All connections of one worker.
+pub(crate) struct Connections<D, H: Handler> {
+    pub(crate) driver: D,
+    pub(crate) handler: H,
+    pub(super) slots: Slots<Peer<H::State>>,
+    pub(super) wheel: Wheel,
+    pub(super) shared: Shared,
+    /// Connections that found no receive buffer, to be armed again once buffers have come back.
+    pub(super) parked: Vec<Key>,
+    /// Slots whose deadline has come. Empty between turns.
+    pub(super) expired: Vec<u32>,
+}
+
+impl<D: Driver, H: Handler> Connections<D, H> {
+    pub(crate) fn new(driver: D, handler: H, settings: Settings, worker: u8) -> Self {
+        let now = driver.now();
+        let slots = Slots::new(settings.config.connections_max);
+        let workspace = Workspace::new(settings.config.limits);
+        let store = BufferStore::default();
+        let shared = Shared { worker, settings, workspace, store, dirty: Vec::new(), now };
+        let wheel = Wheel::new(now);
+        let (parked, expired) = (Vec::new(), Vec::new());
+        Self { driver, handler, slots, wheel, shared, parked, expired }
+    }
+
+    /// Begins a turn: the time holds until the next one.
+    pub(crate) fn begin_turn(&mut self, now: Time) {
+        self.shared.now = now;
+    }
+
+    /// Ends a turn: what it left to do goes to the driver.
+    pub(crate) fn end_turn(&mut self) {
+        self.flush();
+        // The buffers of this turn have come back by now.
+        while let Some(key) = self.parked.pop() {
+            self.arm(key);
+        }
+    }
+
+    /// Connections that have not been freed.
+    pub(crate) const fn count(&self) -> usize {
+        self.slots.count()
+    }
+
+    /// Takes a new connection in. A table that is full ends it at once.
+    pub(crate) fn accept(&mut self, descriptor: Descriptor) {
+        let now = self.shared.now;
+        let opening = Opening { head: Vec::new(), scan: Head::request() };
+        let peer = Peer {
+            descriptor,
+            stage: Stage::Opening(Box::new(opening)),
+            in_flight: InFlight::default(),
+            receiver: Receiver::new(Role::Server),
+            link: Link::new(Sender::new(Role::Server), Outbox::default(), now),
+            state: H::State::default(),
+            last_received: now,
+            last_progress: now,
+            since: now,
+            waiting: Waiting::Nothing,
+        };
+        match self.slots.insert(|_| peer) {
+            Some(key) => {
+                self.arm(key);
+                self.watch(key);
+            }
+            None => self.driver.close(descriptor),
+        }
+    }
+
+    /// Sends a message of another thread's. `false`: the connection is not open.
+    pub(crate) fn send(&mut self, key: Key, message: Payload<'_>) -> bool {
+        let Self { slots, shared, .. } = self;
+        match slots.at(key) {
+            Some(Peer { stage: Stage::Open, link, state, .. }) => {
+                Connection { key, state, link, shared }.send(message);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Begins the closing handshake for another thread, or for the end of the server.
+    pub(crate) fn close(&mut self, key: Key, close: Close<'_>) {
+        let Self { slots, shared, .. } = self;
+        let Some(Peer { stage: Stage::Open, link, .. }) = slots.at(key) else { return };
+        let out = &mut link.outbox.filling;
+        if link.sender.close(close, &mut shared.workspace, out).is_ok() {
+            shared.mark(key, link);
+        }
+    }
+
+    /// Ends a connection because the server ends: an open one by the closing handshake.
+    pub(crate) fn stop(&mut self, key: Key) {
+        let Some(peer) = self.slots.at(key) else { return };
+        match peer.stage {
+            Stage::Opening(_) => self.refuse(key, &stopping()),
+            Stage::Open => self.close(key, Close { code: Some(1001), reason: "" }),
+            Stage::Lingering(_) | Stage::Terminating => {}
+        }
+    }
+
+    /// How long a stop may take.
+    pub(crate) const fn stop_timeout(&self) -> Duration {
+        self.shared.config().stop_timeout
+    }
+
+    /// The keys of all connections.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + use<'_, D, H> {
+        (0..self.slots.end()).filter_map(|number| self.slots.key(number))
+    }
+}
+
+/// The answer to a request that has not been decided when the server stops.
+fn stopping() -> Response {
+    Response::text(503, "The server is stopping.\n")
+}

@@ -1,0 +1,80 @@
+//! Deadlines: one per connection in the wheel, the nearest of all that concern it.
+
+use ringwire_protocol::Close;
+use ringwire_protocol::handshake::Refusal;
+
+use crate::cause::{Cause, TimeOut};
+use crate::conn::connections::Connections;
+use crate::conn::peer::{Alarm, Peer, Stage, Waiting};
+use crate::driver::{Driver, Key};
+use crate::handler::Handler;
+use crate::timer::Time;
+
+impl<D: Driver, H: Handler> Connections<D, H> {
+    /// Sees to it that the wheel looks at this connection no later than its next deadline.
+    ///
+    /// A deadline that has moved away is left where it was: it is looked at then and put where it
+    /// belongs, so that a busy connection costs the wheel nothing.
+    pub(super) fn watch(&mut self, key: Key) {
+        let Self { slots, wheel, shared, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        let Some((deadline, _)) = peer.alarm(shared.config()) else { return };
+        wheel.advance(key.slot, deadline);
+    }
+
+    /// When the loop must look at the wheel again.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.wheel.next()
+    }
+
+    /// Acts on the deadlines that have come.
+    pub(crate) fn expire(&mut self) {
+        let mut expired = std::mem::take(&mut self.expired);
+        self.wheel.expire(self.shared.now, &mut expired);
+        for slot in expired.drain(..) {
+            if let Some(key) = self.slots.key(slot) {
+                self.expire_one(key);
+                self.watch(key);
+            }
+        }
+        self.expired = expired;
+    }
+
+    fn expire_one(&mut self, key: Key) {
+        let now = self.shared.now;
+        let Some(peer) = self.slots.at(key) else { return };
+        let Some((deadline, alarm)) = peer.alarm(self.shared.config()) else { return };
+        if now < deadline {
+            return;
+        }
+        match alarm {
+            Alarm::Handshake => self.expire_handshake(key),
+            Alarm::Ping => self.expire_ping(key),
+            Alarm::Idle => self.close(key, Close { code: Some(1001), reason: "idle" }),
+            Alarm::Pong => self.lost(key, Cause::TimeOut(TimeOut::Pong)),
+            Alarm::Send => self.lost(key, Cause::TimeOut(TimeOut::Send)),
+            Alarm::Close => self.lost(key, Cause::TimeOut(TimeOut::Close)),
+            Alarm::Linger => self.terminate(key),
+        }
+    }
+
+    /// Tells a peer that has begun a request that it was too slow.
+    fn expire_handshake(&mut self, key: Key) {
+        let Some(Peer { stage: Stage::Opening(opening), .. }) = self.slots.at(key) else { return };
+        if opening.head.is_empty() {
+            self.terminate(key);
+        } else {
+            self.refuse(key, &Refusal::TimeOut.response());
+        }
+    }
+
+    fn expire_ping(&mut self, key: Key) {
+        let Self { slots, shared, .. } = self;
+        let Some(Peer { link, waiting, since, .. }) = slots.at(key) else { return };
+        if link.sender.ping(b"", &mut shared.workspace, &mut link.outbox.filling).is_ok() {
+            *waiting = Waiting::Pong;
+            *since = shared.now;
+            shared.mark(key, link);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! How a connection ends: its end is told once, its last bytes leave, both directions are shut
+//! down, what is in flight is awaited, the descriptor is closed, the slot is freed.
+
+use crate::cause::{Cause, Closed};
+use crate::conn::connections::Connections;
+use crate::conn::peer::{Lingering, Peer, Stage};
+use crate::conn::view::Connection;
+use crate::driver::{Driver, Key, Shutdown};
+use crate::handler::Handler;
+
+impl<D: Driver, H: Handler> Connections<D, H> {
+    /// The connection is of no use any more: tells so, if that has not been done, and ends it.
+    pub(crate) fn lost(&mut self, key: Key, cause: Cause) {
+        self.tell_end(key, &cause);
+        self.terminate(key);
+    }
+
+    /// Calls `error` and `close`, if the connection was open.
+    pub(super) fn tell_end(&mut self, key: Key, cause: &Cause) {
+        let Self { slots, handler, shared, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        if !matches!(peer.stage, Stage::Open) {
+            return;
+        }
+        // Told once: the stage says so from here on, whatever the handler does.
+        peer.stage = Stage::Lingering(Lingering::default());
+        peer.since = shared.now;
+        let Peer { link, state, .. } = peer;
+        let mut connection = Connection { key, state, link, shared };
+        handler.error(&mut connection, cause);
+        handler.close(&mut connection, Closed::ABNORMAL);
+    }
+
+    /// Lets what is queued leave, and then the connection end.
+    pub(super) fn linger(&mut self, key: Key, lingering: Lingering) {
+        let Self { slots, shared, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        peer.stage = Stage::Lingering(lingering);
+        peer.since = shared.now;
+        shared.mark(key, &mut peer.link);
+    }
+
+    /// Takes the next step of a connection that lingers.
+    pub(super) fn linger_on(&mut self, key: Key) {
+        let now = self.shared.now;
+        let Some(peer) = self.slots.at(key) else { return };
+        let Stage::Lingering(lingering) = &mut peer.stage else { return };
+        if peer.link.outbox.buffered() > 0 {
+            return;
+        }
+        if lingering.peer {
+            self.terminate(key);
+            return;
+        }
+        if !lingering.ours {
+            //= RFC 6455 7.1.1: the server [...] performs a half-close of the TCP connection
+            lingering.ours = true;
+            peer.since = now;
+            self.driver.shutdown(peer.descriptor, Shutdown::Write);
+        }
+        self.arm(key);
+    }
+
+    /// Shuts both directions down, so that everything in flight comes to its end.
+    pub(super) fn terminate(&mut self, key: Key) {
+        let Some(peer) = self.slots.at(key) else { return };
+        if matches!(peer.stage, Stage::Terminating) {
+            return;
+        }
+        peer.stage = Stage::Terminating;
+        if !peer.is_joined() {
+            self.driver.shutdown(peer.descriptor, Shutdown::Both);
+        }
+        self.wheel.clear(key.slot);
+        self.join(key);
+    }
+
+    /// Closes and frees a connection that is terminating, once nothing of it is in flight.
+    pub(super) fn join(&mut self, key: Key) {
+        let Self { slots, shared, driver, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        if !matches!(peer.stage, Stage::Terminating) || !peer.is_joined() {
+            return;
+        }
+        driver.close(peer.descriptor);
+        if let Some(peer) = slots.remove(key) {
+            shared.store.give(peer.link.outbox.filling);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The opening handshake: a head that arrives in pieces, the handler's decision, the answer.
+
+use std::mem;
+
+use ringwire_protocol::handshake::{self, Accept, Refusal, Response};
+
+use crate::conn::connections::Connections;
+use crate::conn::peer::{Lingering, Opening, Peer, Stage};
+use crate::conn::upgrade::{Acceptance, Decision};
+use crate::conn::view::Connection;
+use crate::driver::{Driver, Key};
+use crate::handler::Handler;
+use crate::request::Request;
+
+impl<D: Driver, H: Handler> Connections<D, H> {
+    /// Adds `bytes` to the head, and answers it when it is whole. What follows the head are frames.
+    pub(super) fn read_head(&mut self, key: Key, bytes: &mut [u8]) {
+        let limits = self.shared.config().handshake;
+        let Some(Peer { stage: Stage::Opening(opening), .. }) = self.slots.at(key) else { return };
+        if opening.head.is_empty() {
+            // Most heads come in one piece and are read where they lie.
+            match opening.scan.scan(bytes, &limits) {
+                Ok(Some(size)) => {
+                    let (head, rest) = bytes.split_at_mut(size);
+                    self.answer(key, head, rest);
+                }
+                Ok(None) => opening.head.extend_from_slice(bytes),
+                Err(refusal) => self.refuse(key, &refusal.response()),
+            }
+            return;
+        }
+        opening.head.extend_from_slice(bytes);
+        let Opening { head, scan } = &mut **opening;
+        match scan.scan(head, &limits) {
+            Ok(Some(size)) => {
+                let mut gathered = mem::take(head);
+                let (head, rest) = gathered.split_at_mut(size);
+                self.answer(key, head, rest);
+            }
+            Ok(None) => {}
+            Err(refusal) => self.refuse(key, &refusal.response()),
+        }
+    }
+
+    /// Answers a whole head: opens the connection, or refuses.
+    fn answer(&mut self, key: Key, head: &[u8], rest: &mut [u8]) {
+        match self.decide(key, head) {
+            Ok(()) => self.open(key, rest),
+            Err(Refused { response, head_only }) => {
+                self.respond(key, &response, head_only);
+            }
+        }
+    }
+
+    /// Asks the handler and writes the 101 answer.
+    fn decide(&mut self, key: Key, head: &[u8]) -> Result<(), Refused> {
+        let Self { slots, handler, shared, driver, .. } = self;
+        let request = handshake::Request::parse(head)?;
+        let Some(peer) = slots.at(key) else { return Err(Refusal::HeadIncomplete.into()) };
+        let descriptor = peer.descriptor;
+        let address = || driver.peer_address(descriptor);
+        let asked = Request::new(&request, &address);
+        let Some(upgrade) = request.upgrade()? else {
+            let head_only = request.method() == "HEAD";
+            return Err(Refused { response: handler.request(&asked), head_only });
+        };
+        if !shared.config().origins.allow(request.origin(), request.host()) {
+            let response = Response::text(403, "The origin is not allowed.\n");
+            return Err(Refused { response, head_only: false });
+        }
+        let acceptance = match handler.upgrade(&asked).decision {
+            Decision::Accept(acceptance) => acceptance,
+            Decision::Refuse(response) => return Err(Refused { response, head_only: false }),
+        };
+        let Acceptance { state, subprotocol, headers } = acceptance;
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+        let accept =
+            Accept { subprotocol: subprotocol.as_deref(), extensions: None, headers: &headers };
+        if peer.link.outbox.filling.capacity() == 0 {
+            peer.link.outbox.filling = shared.store.take();
+        }
+        match accept.encode(&upgrade, &mut peer.link.outbox.filling) {
+            Ok(()) => {
+                peer.state = state;
+                Ok(())
+            }
+            Err(_misuse) => Err(Refused { response: internal_error(), head_only: false }),
+        }
+    }
+
+    /// The answer is written: the connection is open, and `rest` came with the request.
+    fn open(&mut self, key: Key, rest: &mut [u8]) {
+        let Self { slots, handler, shared, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        peer.stage = Stage::Open;
+        peer.link.last_message = shared.now;
+        let Peer { link, state, .. } = peer;
+        shared.mark(key, link);
+        handler.open(&mut Connection { key, state, link, shared });
+        if !link.terminated {
+            self.read_messages(key, rest);
+        }
+    }
+
+    /// Answers with `response` and ends the connection.
+    pub(super) fn refuse(&mut self, key: Key, response: &Response) {
+        self.respond(key, response, false);
+    }
+
+    fn respond(&mut self, key: Key, response: &Response, head_only: bool) {
+        if let Some(peer) = self.slots.at(key) {
+            let out = &mut peer.link.outbox.filling;
+            let written = match head_only {
+                true => response.encode_head(out),
+                false => response.encode(out),
+            };
+            if written.is_err() {
+                // The handler's answer is none; ours always is one.
+                let _written = internal_error().encode(out);
+            }
+            self.linger(key, Lingering::default());
+        }
+    }
+}
+
+/// An answer other than 101.
+struct Refused {
+    response: Response,
+    /// It answers a HEAD request, so it has no body.
+    head_only: bool,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { response: refusal.response(), head_only: false }
+    }
+}
+
+fn internal_error() -> Response {
+    Response::text(500, "The server's answer is not valid.\n")
+}

@@ -1,0 +1,118 @@
+//! What a connection has to send: one buffer flying, one filling.
+//!
+//! ```text
+//!   handler, protocol ──append──▶ filling ──take_off──▶ flying (the driver's) ──land──▶ gone
+//!                                    └──────────── buffered() ─────────┘
+//! ```
+
+/// The buffers that an idle connection does not hold: they come from here and go back.
+#[derive(Debug, Default)]
+pub(crate) struct BufferStore {
+    spare: Vec<Vec<u8>>,
+}
+
+/// Buffers kept for the next turn.
+const SPARE_COUNT_MAX: usize = 1024;
+
+/// Bytes of the largest buffer that is kept: what a rare, larger message took is given back.
+const SPARE_SIZE_MAX: usize = 64 << 10;
+
+impl BufferStore {
+    /// An empty buffer, with some capacity where one is spare.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back.
+    #[inline]
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        let kept = 1..=SPARE_SIZE_MAX;
+        if kept.contains(&buffer.capacity()) && self.spare.len() < SPARE_COUNT_MAX {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+}
+
+/// The bytes on their way to one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// Frames in the order they were sent, for the next flight.
+    pub(crate) filling: Vec<u8>,
+    /// Bytes of the present flight that have not been confirmed. Zero: nothing is in flight.
+    flying: usize,
+}
+
+impl Outbox {
+    /// Bytes that have not left: queued and in flight.
+    pub(crate) const fn buffered(&self) -> usize {
+        self.filling.len() + self.flying
+    }
+
+    /// Whether a flight is due: something waits and nothing is under way.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.flying == 0 && !self.filling.is_empty()
+    }
+
+    /// Whether a send is under way.
+    pub(crate) const fn is_flying(&self) -> bool {
+        self.flying > 0
+    }
+
+    /// Hands over what has been filled, for the driver to send. Nothing is under way.
+    pub(crate) fn take_off(&mut self) -> Vec<u8> {
+        debug_assert!(self.is_due());
+        self.flying = self.filling.len();
+        std::mem::take(&mut self.filling)
+    }
+
+    /// Confirms `size` bytes of the flight; says from where in `bytes` the rest is to be sent,
+    /// `None` when there is none.
+    pub(crate) fn land(&mut self, bytes: &[u8], size: usize) -> Option<usize> {
+        debug_assert!(0 < size && size <= self.flying && self.flying <= bytes.len());
+        self.flying = self.flying.saturating_sub(size);
+        if self.flying == 0 { None } else { Some(bytes.len() - self.flying) }
+    }
+
+    /// The flight is lost, and with it what was to follow.
+    pub(crate) fn crash(&mut self) {
+        self.flying = 0;
+        self.filling = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_flies_while_the_other_fills() {
+        let mut outbox = Outbox::default();
+        assert!(!outbox.is_due());
+        outbox.filling.extend_from_slice(b"first");
+        assert!(outbox.is_due());
+        let flight = outbox.take_off();
+        outbox.filling.extend_from_slice(b"second");
+        assert_eq!((outbox.is_due(), outbox.buffered()), (false, 11));
+        assert_eq!(outbox.land(&flight, 2), Some(2));
+        assert_eq!(outbox.buffered(), 9);
+        assert_eq!(outbox.land(&flight, 3), None);
+        assert!(outbox.is_due());
+        outbox.crash();
+        assert_eq!((outbox.is_due(), outbox.buffered()), (false, 0));
+    }
+
+    #[test]
+    fn the_store_is_bounded() {
+        let mut store = BufferStore::default();
+        store.give(Vec::with_capacity(SPARE_SIZE_MAX + 1));
+        store.give(Vec::new());
+        assert_eq!(store.spare.len(), 0);
+        for _ in 0..2 * SPARE_COUNT_MAX {
+            store.give(vec![0; 10]);
+        }
+        assert_eq!(store.spare.len(), SPARE_COUNT_MAX);
+        assert_eq!(store.take(), []);
+    }
+}

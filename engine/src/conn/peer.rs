@@ -1,0 +1,164 @@
+//! What a worker knows of one peer, from its acceptance until its slot is freed.
+
+use ringwire_protocol::handshake::Head;
+use ringwire_protocol::{Closing, Receiver};
+
+use crate::config::Config;
+use crate::conn::view::Link;
+use crate::driver::Descriptor;
+use crate::timer::Time;
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Peer<S> {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) stage: Stage,
+    pub(crate) in_flight: InFlight,
+    pub(crate) receiver: Receiver,
+    pub(crate) link: Link,
+    pub(crate) state: S,
+    /// When the last byte came in.
+    pub(crate) last_received: Time,
+    /// When the present send began or last made progress.
+    pub(crate) last_progress: Time,
+    /// When what is being waited for began: the stage, a ping, a close.
+    pub(crate) since: Time,
+    pub(crate) waiting: Waiting,
+}
+
+/// Where a connection is in its life. It only ever goes down this list.
+///
+/// ```text
+///   Opening ──101──▶ Open ──both close frames, violation, end of stream──▶ Lingering
+///      │              │                                                     │
+///      │ refused      │ error, time-out, terminate                          │ flushed, and the
+///      ├──────────────┼────────▶ Lingering                                  │ peer has ended too,
+///      │              │                                                     │ or time is up
+///      └──────────────┴──────────────────▶ Terminating ◀────────────────────┘
+///                                              │ nothing is in flight
+///                                              ▼
+///                                        close, slot freed
+/// ```
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// The request is arriving.
+    Opening(Box<Opening>),
+    /// Messages pass. The closing handshake may have begun.
+    Open,
+    /// The last byte has been written, and `close` has been called. What is queued still leaves;
+    /// what arrives is discarded, so that the kernel does not answer it with a reset that would
+    /// overtake our last bytes.
+    Lingering(Lingering),
+    /// Both directions have been shut down; what is in flight is awaited.
+    Terminating,
+}
+
+/// The part of a request that has arrived.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) head: Vec<u8>,
+    pub(crate) scan: Head,
+}
+
+/// Which sides of a connection that ends have ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lingering {
+    /// The peer's: nothing more will arrive.
+    pub(crate) peer: bool,
+    /// Ours: everything has been sent.
+    pub(crate) ours: bool,
+}
+
+/// What the kernel works on, besides the send that the outbox knows of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InFlight {
+    pub(crate) receive: bool,
+    pub(crate) cancel: bool,
+}
+
+/// What an open connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// Anything.
+    Nothing,
+    /// A sign of life: a ping has been sent.
+    Pong,
+    /// The peer's close frame: ours has been sent.
+    Close,
+}
+
+/// What a deadline is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    Handshake,
+    Ping,
+    Pong,
+    Idle,
+    Close,
+    Send,
+    Linger,
+}
+
+impl<S> Peer<S> {
+    /// Whether nothing of it is in flight: only then may its descriptor be closed.
+    pub(crate) const fn is_joined(&self) -> bool {
+        !self.in_flight.receive && !self.in_flight.cancel && !self.link.outbox.is_flying()
+    }
+
+    /// Whether a receive should be armed and is not.
+    pub(crate) const fn wants_receive(&self) -> bool {
+        let wanted = match self.stage {
+            Stage::Opening(_) => true,
+            Stage::Open => !self.link.backlogged,
+            Stage::Lingering(lingering) => !lingering.peer,
+            Stage::Terminating => false,
+        };
+        wanted && !self.in_flight.receive && !self.in_flight.cancel
+    }
+
+    /// Whether a receive is armed that should not be.
+    pub(crate) const fn wants_cancel(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+            && self.link.backlogged
+            && self.in_flight.receive
+            && !self.in_flight.cancel
+    }
+
+    /// The next deadline and what it is about.
+    pub(crate) fn alarm(&self, config: &Config) -> Option<(Time, Alarm)> {
+        let send = self
+            .link
+            .outbox
+            .is_flying()
+            .then(|| (self.last_progress.after(config.send_timeout), Alarm::Send));
+        let other = match &self.stage {
+            Stage::Opening(_) => {
+                Some((self.since.after(config.handshake_timeout), Alarm::Handshake))
+            }
+            Stage::Open => self.alarm_open(config),
+            // While bytes leave, their own deadline counts: a slow peer gets all of them.
+            Stage::Lingering(_) if send.is_some() => None,
+            Stage::Lingering(_) => Some((self.since.after(config.linger_timeout), Alarm::Linger)),
+            Stage::Terminating => return None,
+        };
+        [send, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    }
+
+    fn alarm_open(&self, config: &Config) -> Option<(Time, Alarm)> {
+        let idle = config
+            .idle_timeout
+            .filter(|_| self.link.sender.closing() == Closing::Open)
+            .map(|timeout| (self.link.last_message.after(timeout), Alarm::Idle));
+        let sign = match self.waiting {
+            // Nothing is read from a peer that does not take its answers, so it is not asked for a
+            // sign of life: the deadline of the send counts.
+            _ if self.link.backlogged => None,
+            Waiting::Nothing => config
+                .ping_interval
+                .map(|interval| (self.last_received.after(interval), Alarm::Ping)),
+            Waiting::Pong => Some((self.since.after(config.pong_timeout), Alarm::Pong)),
+            Waiting::Close => Some((self.since.after(config.close_timeout), Alarm::Close)),
+        };
+        [idle, sign].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    }
+}

@@ -1,0 +1,169 @@
+//! What arrives: bytes into events, events into the handler's methods.
+
+use ringwire_protocol::Event;
+
+use crate::cause::{Cause, Closed};
+use crate::conn::connections::Connections;
+use crate::conn::peer::{Lingering, Peer, Stage, Waiting};
+use crate::conn::view::Connection;
+use crate::driver::{Driver, Fault, Key, Lease};
+use crate::handler::Handler;
+
+impl<D: Driver, H: Handler> Connections<D, H> {
+    /// Arms a receive where one is wanted and none is armed.
+    pub(super) fn arm(&mut self, key: Key) {
+        let Some(peer) = self.slots.at(key) else { return };
+        if peer.wants_receive() {
+            peer.in_flight.receive = true;
+            self.driver.receive(key, peer.descriptor);
+        }
+    }
+
+    /// A piece of the stream, its end, or a fault. `more`: the receive is still armed.
+    pub(crate) fn on_received(
+        &mut self,
+        key: Key,
+        result: Result<Option<Lease>, Fault>,
+        more: bool,
+    ) {
+        let Some(peer) = self.slots.at(key) else {
+            // A slot is freed only when nothing of it is in flight, so this does not happen; the
+            // buffer would be lost if it did.
+            debug_assert!(false, "a receive completed for a slot that is free");
+            if let Ok(Some(lease)) = result {
+                self.driver.recycle(lease);
+            }
+            return;
+        };
+        debug_assert!(peer.in_flight.receive, "a receive completed that was not armed");
+        peer.in_flight.receive = more;
+        match result {
+            Ok(Some(mut lease)) => {
+                peer.last_received = self.shared.now;
+                self.read(key, &mut lease);
+                self.driver.recycle(lease);
+            }
+            Ok(None) => self.read_end(key),
+            // Armed again at the end of the turn, when buffers have come back.
+            Err(Fault::BuffersExhausted) => {
+                self.parked.push(key);
+                return;
+            }
+            Err(Fault::Cancelled) => {}
+            Err(Fault::Io(error)) => self.lost(key, Cause::Io(error)),
+            Err(Fault::DescriptorsExhausted) => {
+                self.lost(key, Cause::Io(std::io::ErrorKind::Other.into()));
+            }
+        }
+        if !more {
+            self.arm(key);
+            self.join(key);
+        }
+    }
+
+    /// The cancellation of a receive has been dealt with.
+    pub(crate) fn on_cancelled(&mut self, key: Key) {
+        if let Some(peer) = self.slots.at(key) {
+            peer.in_flight.cancel = false;
+            self.arm(key);
+            self.join(key);
+        }
+    }
+
+    fn read(&mut self, key: Key, bytes: &mut [u8]) {
+        let Some(peer) = self.slots.at(key) else { return };
+        match peer.stage {
+            Stage::Open => self.read_messages(key, bytes),
+            Stage::Opening(_) => self.read_head(key, bytes),
+            Stage::Lingering(_) | Stage::Terminating => {}
+        }
+    }
+
+    /// Pulls events out of `bytes` and hands them to the handler, until there are none.
+    pub(super) fn read_messages(&mut self, key: Key, bytes: &mut [u8]) {
+        let Self { slots, handler, shared, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        if peer.waiting == Waiting::Pong {
+            // Anything is a sign of life.
+            peer.waiting = Waiting::Nothing;
+        }
+        let Peer { receiver, link, state, .. } = peer;
+        if link.outbox.filling.capacity() == 0 {
+            link.outbox.filling = shared.store.take();
+        }
+        let mut input = bytes;
+        let mut over = false;
+        while let Some(event) = receiver.next(
+            &mut input,
+            &mut link.sender,
+            &mut shared.workspace,
+            &mut link.outbox.filling,
+        ) {
+            let mut connection = Connection { key, state, link, shared };
+            match event {
+                Event::Message(message) => {
+                    connection.link.last_message = connection.shared.now;
+                    handler.message(&mut connection, message);
+                }
+                // The pong has been written.
+                Event::Ping(_) | Event::Pong(_) => {}
+                Event::Close(close) => {
+                    let code = close.code.unwrap_or(1005);
+                    let closed = Closed { code, reason: close.reason, clean: true };
+                    handler.close(&mut connection, closed);
+                    over = true;
+                }
+                Event::Failed(violation) => {
+                    handler.error(&mut connection, &Cause::Violation(violation));
+                    handler.close(&mut connection, Closed::ABNORMAL);
+                    over = true;
+                }
+            }
+            if link.terminated {
+                break;
+            }
+        }
+        if over {
+            peer.stage = Stage::Lingering(Lingering::default());
+            peer.since = shared.now;
+        }
+        self.read_finish(key);
+    }
+
+    /// After reading: what was written is to leave; a peer that takes nothing is read no more.
+    fn read_finish(&mut self, key: Key) {
+        let Self { slots, shared, .. } = self;
+        let Some(Peer { link, stage, .. }) = slots.at(key) else { return };
+        if link.outbox.filling.is_empty() {
+            // An idle connection holds no buffer.
+            shared.store.give(std::mem::take(&mut link.outbox.filling));
+        } else {
+            shared.mark(key, link);
+        }
+        if link.outbox.buffered() > shared.config().outbox_high {
+            link.backlogged = true;
+            shared.mark(key, link);
+        }
+        if !matches!(stage, Stage::Open) {
+            shared.mark(key, link);
+        }
+    }
+
+    /// The peer has ended its side.
+    fn read_end(&mut self, key: Key) {
+        let Some(peer) = self.slots.at(key) else { return };
+        match &mut peer.stage {
+            Stage::Opening(_) => self.terminate(key),
+            Stage::Open => {
+                // It may still read, so what is queued is sent to it.
+                self.tell_end(key, &Cause::Gone);
+                self.linger(key, Lingering { peer: true, ours: false });
+            }
+            Stage::Lingering(lingering) => {
+                lingering.peer = true;
+                self.shared.mark(key, &mut peer.link);
+            }
+            Stage::Terminating => {}
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What leaves: once per connection and turn, everything that the turn has queued.
+
+use crate::cause::Cause;
+use crate::conn::connections::Connections;
+use crate::conn::peer::{Peer, Stage, Waiting};
+use crate::conn::view::Connection;
+use crate::driver::{Driver, Fault, Key};
+use crate::handler::Handler;
+use ringwire_protocol::Closing;
+
+impl<D: Driver, H: Handler> Connections<D, H> {
+    /// Gives the driver what this turn has left to do, for each connection that has something.
+    pub(super) fn flush(&mut self) {
+        // A connection that is flushed may be marked again, as when its end calls the handler.
+        while let Some(key) = self.shared.dirty.pop() {
+            self.flush_one(key);
+        }
+    }
+
+    fn flush_one(&mut self, key: Key) {
+        let now = self.shared.now;
+        let Some(peer) = self.slots.at(key) else { return };
+        peer.link.dirty = false;
+        if peer.link.terminated && !matches!(peer.stage, Stage::Terminating) {
+            self.lost(key, Cause::Terminated);
+            return;
+        }
+        if peer.link.outbox.is_due() && !matches!(peer.stage, Stage::Terminating) {
+            let bytes = peer.link.outbox.take_off();
+            peer.last_progress = now;
+            self.driver.send(key, peer.descriptor, bytes, 0);
+        }
+        let closing = peer.link.sender.closing();
+        if closing == Closing::CloseSent && peer.waiting != Waiting::Close {
+            peer.waiting = Waiting::Close;
+            peer.since = now;
+        }
+        if peer.wants_cancel() {
+            peer.in_flight.cancel = true;
+            self.driver.receive_cancel(key);
+        }
+        if matches!(peer.stage, Stage::Lingering(_)) {
+            self.linger_on(key);
+        }
+        self.watch(key);
+    }
+
+    /// A send has ended, whole, in part, or not at all.
+    pub(crate) fn on_sent(&mut self, key: Key, result: Result<usize, Fault>, bytes: Vec<u8>) {
+        let Self { slots, shared, driver, .. } = self;
+        let Some(peer) = slots.at(key) else {
+            debug_assert!(false, "a send completed for a slot that is free");
+            return;
+        };
+        let size = match result {
+            Ok(size) if size > 0 => size,
+            Ok(_) | Err(_) => {
+                peer.link.outbox.crash();
+                shared.store.give(bytes);
+                let cause = match result {
+                    Err(Fault::Io(error)) => Cause::Io(error),
+                    _ => Cause::Gone,
+                };
+                self.lost(key, cause);
+                self.join(key);
+                return;
+            }
+        };
+        peer.last_progress = shared.now;
+        if let Some(from) = peer.link.outbox.land(&bytes, size) {
+            driver.send(key, peer.descriptor, bytes, from);
+            return;
+        }
+        shared.store.give(bytes);
+        match peer.stage {
+            Stage::Terminating => self.join(key),
+            Stage::Opening(_) | Stage::Open | Stage::Lingering(_) => {
+                if peer.link.outbox.is_due() || matches!(peer.stage, Stage::Lingering(_)) {
+                    shared.mark(key, &mut peer.link);
+                }
+                self.drain(key);
+            }
+        }
+    }
+
+    /// Calls `drain` and reads on, when what has not left has fallen to the low mark.
+    fn drain(&mut self, key: Key) {
+        let Self { slots, shared, handler, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        let Peer { link, state, stage, .. } = peer;
+        if !link.backlogged || link.outbox.buffered() > shared.config().outbox_low {
+            return;
+        }
+        link.backlogged = false;
+        if matches!(stage, Stage::Open) {
+            handler.drain(&mut Connection { key, state, link, shared });
+        }
+        self.arm(key);
+    }
+}

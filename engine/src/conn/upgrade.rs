@@ -1,0 +1,85 @@
+//! A handler's answer to a client that asks for a connection.
+
+use std::borrow::Cow;
+
+use ringwire_protocol::handshake::Response;
+
+/// Accept, with a subprotocol, headers and the connection's first state, or refuse.
+///
+/// ```
+/// use ringwire::{Response, Upgrade};
+///
+/// let accept: Upgrade<u32> = Upgrade::accept().subprotocol("quotes.v2").state(7);
+/// let refuse: Upgrade<u32> = Upgrade::refuse(Response::text(404, "no such feed\n"));
+/// # let _ = (accept, refuse);
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Upgrade<S> {
+    pub(crate) decision: Decision<S>,
+}
+
+/// What an [`Upgrade`] holds.
+#[derive(Debug)]
+pub(crate) enum Decision<S> {
+    Accept(Acceptance<S>),
+    Refuse(Response),
+}
+
+/// What an accepted connection begins with.
+#[derive(Debug)]
+pub(crate) struct Acceptance<S> {
+    pub(crate) state: S,
+    pub(crate) subprotocol: Option<Cow<'static, str>>,
+    pub(crate) headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+}
+
+impl<S: Default> Upgrade<S> {
+    /// Opens the connection, with the default state.
+    pub fn accept() -> Self {
+        let (subprotocol, headers) = (None, Vec::new());
+        let acceptance = Acceptance { state: S::default(), subprotocol, headers };
+        Self { decision: Decision::Accept(acceptance) }
+    }
+}
+
+impl<S> Upgrade<S> {
+    /// Answers with `response` instead, and ends the connection.
+    pub const fn refuse(response: Response) -> Self {
+        Self { decision: Decision::Refuse(response) }
+    }
+
+    /// Chooses one of the subprotocols that the client offered
+    /// ([`Request::subprotocols`](ringwire_protocol::handshake::Request::subprotocols)). One that
+    /// it did not offer turns the answer into a 500.
+    pub fn subprotocol(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        if let Decision::Accept(acceptance) = &mut self.decision {
+            acceptance.subprotocol = Some(name.into());
+        }
+        self
+    }
+
+    /// Adds a header to the answer. One that the handshake writes itself, or that is none, turns
+    /// the answer into a 500.
+    pub fn header(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        match &mut self.decision {
+            Decision::Accept(acceptance) => acceptance.headers.push((name.into(), value.into())),
+            Decision::Refuse(response) => {
+                *response = response.clone().header(name, value);
+            }
+        }
+        self
+    }
+
+    /// Sets the state that the connection begins with.
+    pub fn state(mut self, state: S) -> Self {
+        if let Decision::Accept(acceptance) = &mut self.decision {
+            acceptance.state = state;
+        }
+        self
+    }
+}

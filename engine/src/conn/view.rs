@@ -1,0 +1,231 @@
+//! A connection as a handler sees it.
+
+use std::fmt;
+
+use ringwire_protocol::{Close, Misuse, Payload, Sender, Workspace};
+
+use crate::config::{Config, Settings};
+use crate::conn::outbox::{BufferStore, Outbox};
+use crate::driver::Key;
+use crate::timer::Time;
+
+/// A connection of a worker, whatever the worker, at any time. It fits 64 bits; after its end it
+/// names nothing, for the next 16 million connections in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId {
+    pub(crate) worker: u8,
+    pub(crate) key: Key,
+}
+
+impl ConnectionId {
+    /// The identifier as a number, for logs and tables.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        (self.worker as u64) << 56 | self.key.bits()
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Key { slot, generation } = self.key;
+        write!(formatter, "{}:{slot}:{generation}", self.worker)
+    }
+}
+
+/// What became of something that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Queued,
+    /// It is on its way, behind more than [`Config::outbox_high`] bytes: `drain` will say when
+    /// there is room again.
+    Backlogged,
+    /// It was dropped: with it there would be more than [`Config::outbox_size_max`] bytes.
+    Dropped,
+    /// It was dropped: the closing handshake has begun.
+    Closed,
+    /// It was dropped: the call was wrong.
+    Misused(Misuse),
+}
+
+/// What a connection and its handler's view share: everything but the handler's own state and the
+/// receiving half.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) sender: Sender,
+    pub(crate) outbox: Outbox,
+    /// In the list of those that have something for the driver.
+    pub(crate) dirty: bool,
+    /// Above the high mark, and `drain` is owed.
+    pub(crate) backlogged: bool,
+    /// The handler wants it to end at once.
+    pub(crate) terminated: bool,
+    /// When the last message went in or out.
+    pub(crate) last_message: Time,
+}
+
+impl Link {
+    pub(crate) const fn new(sender: Sender, outbox: Outbox, now: Time) -> Self {
+        Self {
+            sender,
+            outbox,
+            dirty: false,
+            backlogged: false,
+            terminated: false,
+            last_message: now,
+        }
+    }
+}
+
+/// What all connections of a worker share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) worker: u8,
+    pub(crate) settings: Settings,
+    pub(crate) workspace: Workspace,
+    pub(crate) store: BufferStore,
+    /// Connections with something for the driver, each once.
+    pub(crate) dirty: Vec<Key>,
+    /// The time of this turn.
+    pub(crate) now: Time,
+}
+
+impl Shared {
+    pub(crate) const fn config(&self) -> &Config {
+        &self.settings.config
+    }
+
+    /// Takes note that a connection has something for the driver.
+    #[inline]
+    pub(crate) fn mark(&mut self, key: Key, link: &mut Link) {
+        if !link.dirty {
+            link.dirty = true;
+            self.dirty.push(key);
+        }
+    }
+}
+
+/// A connection, as long as one of the handler's methods runs: the two actions of the browser's
+/// API, [`send`](Self::send) and [`close`](Self::close), and what a server needs besides.
+///
+/// Nothing is sent while the handler runs: what it sends in one turn of the loop leaves together,
+/// in order.
+pub struct Connection<'a, S> {
+    pub(crate) key: Key,
+    pub(crate) state: &'a mut S,
+    pub(crate) link: &'a mut Link,
+    pub(crate) shared: &'a mut Shared,
+}
+
+impl<S> Connection<'_, S> {
+    /// What names this connection to a [`Handle`](crate::Handle).
+    #[must_use]
+    pub const fn id(&self) -> ConnectionId {
+        ConnectionId { worker: self.shared.worker, key: self.key }
+    }
+
+    /// The handler's own state of this connection.
+    #[must_use]
+    pub const fn state(&mut self) -> &mut S {
+        self.state
+    }
+
+    /// Sends a message: text from a `&str`, bytes from a `&[u8]`, or a received
+    /// [`Message`](crate::Message) as it is.
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Payload<'m>>) -> Sent {
+        let message = message.into();
+        self.append(message.as_bytes().len(), |link, workspace| {
+            link.sender.message(message, workspace, &mut link.outbox.filling)
+        })
+    }
+
+    /// Sends a fragment of a message; `fin` marks its last. All have the kind of the first, and no
+    /// other message may come between.
+    pub fn send_fragment<'m>(&mut self, fragment: impl Into<Payload<'m>>, fin: bool) -> Sent {
+        let fragment = fragment.into();
+        self.append(fragment.as_bytes().len(), |link, workspace| {
+            link.sender.fragment(fragment, fin, workspace, &mut link.outbox.filling)
+        })
+    }
+
+    /// Sends a ping of at most 125 bytes. The engine sends its own as well
+    /// ([`Config::ping_interval`]).
+    pub fn ping(&mut self, payload: &[u8]) -> Sent {
+        self.append(payload.len(), |link, workspace| {
+            link.sender.ping(payload, workspace, &mut link.outbox.filling)
+        })
+    }
+
+    /// Begins the closing handshake. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`
+    /// has at most 123 bytes. `close` is called when the peer has answered, or has not in time.
+    ///
+    /// # Errors
+    /// [`Misuse::CloseCode`], [`Misuse::CloseReasonTooLong`], and [`Misuse::Closing`] where it has
+    /// begun already.
+    pub fn close(&mut self, code: u16, reason: &str) -> Result<(), Misuse> {
+        let close = Close { code: Some(code), reason };
+        let workspace = &mut self.shared.workspace;
+        self.link.sender.close(close, workspace, &mut self.link.outbox.filling)?;
+        self.shared.mark(self.key, self.link);
+        Ok(())
+    }
+
+    /// Ends the connection without a closing handshake. What has not left is lost; `error` and
+    /// `close` are called.
+    pub fn terminate(&mut self) {
+        self.link.terminated = true;
+        self.shared.mark(self.key, self.link);
+    }
+
+    /// Bytes that have not left for the peer: queued and in flight.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.link.outbox.buffered()
+    }
+
+    /// Whether messages can still be sent: no closing handshake has begun.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.link.sender.closing().is_open()
+    }
+
+    #[inline]
+    fn append(
+        &mut self,
+        size: usize,
+        write: impl FnOnce(&mut Link, &mut Workspace) -> Result<(), Misuse>,
+    ) -> Sent {
+        let Self { key, link, shared, .. } = self;
+        let config = &shared.settings.config;
+        let (high, max) = (config.outbox_high, config.outbox_size_max);
+        if link.outbox.buffered().saturating_add(size) > max {
+            return if link.sender.closing().is_open() { Sent::Dropped } else { Sent::Closed };
+        }
+        if link.outbox.filling.capacity() == 0 {
+            link.outbox.filling = shared.store.take();
+        }
+        match write(link, &mut shared.workspace) {
+            Ok(()) => {}
+            Err(Misuse::Closing) => return Sent::Closed,
+            Err(misuse) => return Sent::Misused(misuse),
+        }
+        link.last_message = shared.now;
+        shared.mark(*key, link);
+        if link.outbox.buffered() > high {
+            link.backlogged = true;
+            return Sent::Backlogged;
+        }
+        Sent::Queued
+    }
+}
+
+impl<S> fmt::Debug for Connection<'_, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("id", &self.id())
+            .field("buffered", &self.buffered())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! The seam between the engine and whatever moves its bytes: the kernel's ring, or a seeded
+//! simulation of it.
+//!
+//! Above the seam nobody knows which one runs. Memory crosses it by ownership: a send gives its
+//! bytes away and gets them back with the completion, a receive brings a [`Lease`] that is given
+//! back. So nothing above needs `unsafe`, and nothing can be freed or changed while the kernel
+//! works on it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::mailbox::Wake;
+use crate::timer::Time;
+
+mod lease;
+mod token;
+pub(crate) mod uring;
+
+pub(crate) use lease::Lease;
+pub(crate) use token::{Key, Operation, Token};
+
+/// What the loop needs of the world below.
+///
+/// The contract: the owner calls `wait` once per turn and handles every completion that it appends.
+/// Between two waits it queues operations; they are carried out in the order they were queued for
+/// each descriptor, at the latest during the next `wait`. At most one receive and one send are in
+/// flight on a descriptor; a descriptor is closed only when neither is.
+pub(crate) trait Driver {
+    /// The time of the last `wait`, read once per turn.
+    fn now(&self) -> Time;
+
+    /// What wakes this driver out of `wait`, from any thread.
+    fn waker(&self) -> Arc<dyn Wake>;
+
+    /// Begins to accept connections. Each one completes as [`Completion::Accepted`]; when `more`
+    /// is `false` it has ended and must be armed again.
+    fn accept(&mut self);
+
+    /// Ends accepting for good: the listener is closed and peers are refused by the kernel.
+    fn accept_stop(&mut self);
+
+    /// Takes one peer off the backlog and ends it, when there are no descriptors left to accept it
+    /// with. Such a peer would wait for ever, and accepting would fail again and again on it.
+    /// `false`: there was none, or it could not be done.
+    fn accept_refuse(&mut self) -> bool;
+
+    /// Begins to receive. Each piece completes as [`Completion::Received`]; when `more` is `false`
+    /// it has ended and must be armed again.
+    fn receive(&mut self, key: Key, descriptor: Descriptor);
+
+    /// Ends a receive early. Its last completion says [`Fault::Cancelled`], unless it had ended by
+    /// itself; then [`Completion::Cancelled`] follows in any case.
+    fn receive_cancel(&mut self, key: Key);
+
+    /// Sends `bytes[from..]`. `from < bytes.len()`.
+    fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Vec<u8>, from: usize);
+
+    /// Ends the direction of writing, or both. What is in flight in an ended direction completes.
+    fn shutdown(&mut self, descriptor: Descriptor, how: Shutdown);
+
+    /// Gives the descriptor back to the system. Nothing is in flight on it.
+    fn close(&mut self, descriptor: Descriptor);
+
+    /// The address of the peer, if the system still knows it.
+    fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr>;
+
+    /// Gives a receive buffer back.
+    fn recycle(&mut self, lease: Lease);
+
+    /// Carries out what is queued, waits until something completes or `timeout` has passed (`None`
+    /// waits for ever), and appends what has completed.
+    ///
+    /// # Errors
+    /// What makes going on impossible. A time-out or a signal is no error.
+    fn wait(&mut self, timeout: Option<Duration>, into: &mut Vec<Completion>) -> io::Result<()>;
+}
+
+/// The numbers of the system's errors that are told apart above the seam.
+pub(crate) mod errno {
+    pub(crate) use libc::{EACCES, EINVAL, EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM};
+}
+
+/// A connection below the seam.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Descriptor(pub(crate) i32);
+
+/// Which direction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shutdown {
+    Write,
+    Both,
+}
+
+/// What has come to an end, or has happened, below the seam.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    /// A connection has been accepted, or none could be.
+    Accepted { result: Result<Descriptor, Fault>, more: bool },
+    /// Bytes have arrived; `None` is the end of the stream.
+    Received { key: Key, result: Result<Option<Lease>, Fault>, more: bool },
+    /// A send has ended: how many of its bytes went, and the bytes themselves.
+    Sent { key: Key, result: Result<usize, Fault>, bytes: Vec<u8> },
+    /// A cancellation has been dealt with.
+    Cancelled { key: Key },
+    /// Another thread has woken this one.
+    Woken,
+}
+
+/// Why an operation failed, as far as the engine answers differently.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// All receive buffers are in use: try again when one has come back.
+    BuffersExhausted,
+    /// The process or the system has no descriptor left.
+    DescriptorsExhausted,
+    /// It was cancelled.
+    Cancelled,
+    /// Anything else.
+    Io(io::Error),
+}
+
+impl Fault {
+    /// From a negative result of the kernel's, without its sign.
+    pub(crate) fn from_errno(errno: i32) -> Self {
+        match errno {
+            libc::ENOBUFS => Self::BuffersExhausted,
+            libc::EMFILE | libc::ENFILE => Self::DescriptorsExhausted,
+            libc::ECANCELED => Self::Cancelled,
+            errno => Self::Io(io::Error::from_raw_os_error(errno)),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuffersExhausted => formatter.write_str("no receive buffer is free"),
+            Self::DescriptorsExhausted => formatter.write_str("no descriptor is free"),
+            Self::Cancelled => formatter.write_str("cancelled"),
+            Self::Io(error) => error.fmt(formatter),
+        }
+    }
+}

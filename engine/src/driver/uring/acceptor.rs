@@ -1,0 +1,57 @@
+//! The listening socket, and what to do when there are no descriptors left.
+
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// The worker's listener, until accepting is stopped.
+pub(super) struct Acceptor {
+    listener: Option<TcpListener>,
+    /// A descriptor that is given up for a moment to take a peer off the backlog.
+    spare: Option<File>,
+}
+
+impl Acceptor {
+    pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
+        Ok(Self { listener: Some(listener), spare: Some(spare()?) })
+    }
+
+    /// The listener's descriptor, unless it is closed.
+    pub(super) fn descriptor(&self) -> Option<i32> {
+        self.listener.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Closes the listener: the kernel refuses peers from now on.
+    pub(super) fn stop(&mut self) {
+        self.listener = None;
+    }
+
+    /// Accepts one waiting peer in place of the spare descriptor and ends it at once. `false`:
+    /// there was none, or it could not be done.
+    pub(super) fn refuse(&mut self) -> bool {
+        let Some(listener) = &self.listener else { return false };
+        self.spare = None;
+        // The listener blocks, for the ring's sake, so it is asked first. Nobody else accepts from
+        // it; a peer that goes away in between is why it does not block for this one call.
+        let mut waiting = [PollFd::new(listener, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut refused = false;
+        if matches!(poll(&mut waiting, Some(&now)), Ok(1))
+            && listener.set_nonblocking(true).is_ok()
+        {
+            refused = listener.accept().is_ok();
+            let _blocking_again = listener.set_nonblocking(false);
+        }
+        // Somebody else may have taken the descriptor; the next refusal tries again.
+        self.spare = spare().ok();
+        refused
+    }
+}
+
+/// Any descriptor that costs nothing else.
+fn spare() -> io::Result<File> {
+    File::open("/dev/null")
+}

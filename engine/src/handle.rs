@@ -1,0 +1,179 @@
+//! Reaching connections from any thread.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use ringwire_protocol::{Message, Misuse, Payload};
+
+use crate::conn::ConnectionId;
+use crate::driver::Key;
+use crate::mailbox::{Mailbox, Undelivered};
+
+/// What one thread asks of a worker's connections.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    Send { key: Key, message: OwnedMessage },
+    Close { key: Key, code: u16, reason: String },
+}
+
+/// A signal to a worker: close everything and end.
+pub(crate) const STOP: u32 = 1;
+
+/// A signal to a worker: end at once.
+pub(crate) const STOP_NOW: u32 = 2;
+
+/// Reaches any connection of a server from any thread, and stops the server. Cheap to clone.
+///
+/// What one thread asks about one connection happens in the order in which it asked.
+#[derive(Clone)]
+pub struct Handle {
+    /// By worker.
+    pub(crate) mailboxes: Arc<[Mailbox<Mail>]>,
+}
+
+impl Handle {
+    /// Sends a message on a connection. That the worker has it does not say that the peer will: if
+    /// the connection ends first, it is lost as any message may be that is under way.
+    ///
+    /// # Errors
+    /// [`HandleError::Full`]: the worker does not keep up, try again later.
+    /// [`HandleError::Stopped`]: it has ended.
+    pub fn send(
+        &self,
+        connection: ConnectionId,
+        message: impl Into<OwnedMessage>,
+    ) -> Result<(), HandleError> {
+        let message = message.into();
+        self.push(connection, Mail::Send { key: connection.key, message })
+    }
+
+    /// Begins the closing handshake of a connection. `code` and `reason` are as for
+    /// [`Connection::close`](crate::Connection::close).
+    ///
+    /// # Errors
+    /// As [`Handle::send`]; [`HandleError::Misuse`] for a code or a reason that cannot be sent.
+    pub fn close(
+        &self,
+        connection: ConnectionId,
+        code: u16,
+        reason: &str,
+    ) -> Result<(), HandleError> {
+        ringwire_protocol::Close { code: Some(code), reason }
+            .check()
+            .map_err(HandleError::Misuse)?;
+        let reason = reason.to_owned();
+        self.push(connection, Mail::Close { key: connection.key, code, reason })
+    }
+
+    /// Stops the server: no more connections are accepted, all are closed with 1001, and after
+    /// [`Config::stop_timeout`](crate::Config::stop_timeout) the rest is ended.
+    pub fn stop(&self) {
+        self.signal(STOP);
+    }
+
+    /// Stops the server without waiting for anybody.
+    pub fn stop_now(&self) {
+        self.signal(STOP | STOP_NOW);
+    }
+
+    fn signal(&self, bits: u32) {
+        for mailbox in self.mailboxes.iter() {
+            mailbox.signal(bits);
+        }
+    }
+
+    fn push(&self, connection: ConnectionId, mail: Mail) -> Result<(), HandleError> {
+        let Some(mailbox) = self.mailboxes.get(usize::from(connection.worker)) else {
+            // An identifier of another server.
+            return Err(HandleError::Stopped);
+        };
+        mailbox.push(mail).map_err(|undelivered| match undelivered {
+            Undelivered::Full(_) => HandleError::Full,
+            Undelivered::Closed(_) => HandleError::Stopped,
+        })
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Handle").field("workers", &self.mailboxes.len()).finish()
+    }
+}
+
+/// A message that can cross threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedMessage {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+}
+
+impl OwnedMessage {
+    /// The message as something that can be sent.
+    #[must_use]
+    pub fn payload(&self) -> Payload<'_> {
+        match self {
+            Self::Text(text) => Payload::Text(text),
+            Self::Binary(bytes) => Payload::Binary(bytes),
+        }
+    }
+}
+
+impl From<String> for OwnedMessage {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for OwnedMessage {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<Vec<u8>> for OwnedMessage {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<&[u8]> for OwnedMessage {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Binary(bytes.to_vec())
+    }
+}
+
+impl From<&Message<'_>> for OwnedMessage {
+    fn from(message: &Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.as_str().to_owned()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
+        }
+    }
+}
+
+/// Why a worker did not take what was asked of it. Nothing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// [`Config::mailbox_size`](crate::Config::mailbox_size) messages wait already.
+    Full,
+    /// The worker has ended.
+    Stopped,
+    /// A code or reason that cannot be sent.
+    Misuse(Misuse),
+}
+
+impl fmt::Display for HandleError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => formatter.write_str("the worker's mailbox is full"),
+            Self::Stopped => formatter.write_str("the worker has ended"),
+            Self::Misuse(misuse) => misuse.fmt(formatter),
+        }
+    }
+}
+
+impl Error for HandleError {}

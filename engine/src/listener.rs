@@ -1,0 +1,67 @@
+//! Listening sockets: one per worker on the same address, among which the kernel spreads the peers.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Binds `count` listeners to `address`. A port of 0 is chosen by the system, the same for all.
+///
+/// The first one is bound without `SO_REUSEPORT`, so that it fails where anybody else listens, a
+/// second instance of this program included; with it the two would silently share the peers.
+pub(crate) fn bind(
+    address: SocketAddr,
+    count: usize,
+    backlog: u32,
+) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    let first = socket(address)?;
+    first.bind(&address.into())?;
+    first.set_reuse_port(true)?;
+    first.listen(backlog)?;
+    let first = TcpListener::from(first);
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..count {
+        let next = socket(address)?;
+        next.set_reuse_port(true)?;
+        next.bind(&address.into())?;
+        next.listen(backlog)?;
+        listeners.push(next.into());
+    }
+    Ok((address, listeners))
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart need not wait for the connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        // `[::]` means both families, whatever the system's default.
+        socket.set_only_v6(false)?;
+    }
+    // Children inherit it: a reply leaves at once. The engine gathers what belongs together.
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bind;
+    use std::io::ErrorKind;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    #[test]
+    fn a_taken_port_is_an_error() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (address, listeners) = bind(any, 3, 16).unwrap();
+        assert_eq!(listeners.len(), 3);
+        assert_ne!(address.port(), 0);
+        for listener in &listeners {
+            assert_eq!(listener.local_addr().unwrap(), address);
+        }
+        assert_eq!(bind(address, 1, 16).map(|_| ()).map_err(|e| e.kind()), Err(ErrorKind::AddrInUse));
+        drop(listeners);
+        assert!(bind(address, 2, 16).is_ok());
+    }
+}

@@ -1,0 +1,10 @@
+//! Time as the loop sees it, and the deadlines of its connections.
+
+mod time;
+mod wheel;
+
+pub(crate) use time::Time;
+pub(crate) use wheel::Wheel;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! The loop: wait → completions → mail → deadlines → flush.
+
+use std::io;
+use std::time::Duration;
+
+use ringwire_protocol::Close;
+
+use crate::cause::Cause;
+use crate::config::Settings;
+use crate::conn::Connections;
+use crate::driver::{Completion, Descriptor, Driver, Fault, Key};
+use crate::handle::{Mail, STOP, STOP_NOW};
+use crate::handler::Handler;
+use crate::mailbox::Mailbox;
+use crate::timer::Time;
+
+/// How long accepting rests after an error that would only come again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One thread's share of a server: a driver, its connections, a handler, a mailbox.
+pub(crate) struct Worker<'a, D, H: Handler> {
+    connections: Connections<D, H>,
+    mailbox: &'a Mailbox<Mail>,
+    accepting: Accepting,
+    stopping: Stopping,
+    // Both are kept for their memory. Empty between turns.
+    completions: Vec<Completion>,
+    mail: Vec<Mail>,
+}
+
+/// Whether peers are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepting {
+    Armed,
+    /// It failed and is tried again then.
+    Paused(Time),
+    Stopped,
+}
+
+/// Whether the server is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    /// Everything has been closed; what has not ended then is ended.
+    Until(Time),
+    /// Everything has been ended; what is in flight is awaited.
+    Forced,
+}
+
+impl<'a, D: Driver, H: Handler> Worker<'a, D, H> {
+    pub(crate) fn new(
+        mut driver: D,
+        handler: H,
+        settings: Settings,
+        number: u8,
+        mailbox: &'a Mailbox<Mail>,
+    ) -> Self {
+        mailbox.open(driver.waker());
+        driver.accept();
+        Self {
+            connections: Connections::new(driver, handler, settings, number),
+            mailbox,
+            accepting: Accepting::Armed,
+            stopping: Stopping::No,
+            completions: Vec::new(),
+            mail: Vec::new(),
+        }
+    }
+
+    /// Serves until it is stopped.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        while self.turn()? {}
+        Ok(())
+    }
+
+    /// One turn of the loop. `false`: the server has been stopped and nothing is left.
+    pub(crate) fn turn(&mut self) -> io::Result<bool> {
+        if self.stopping != Stopping::No && self.connections.count() == 0 {
+            return Ok(false);
+        }
+        self.wait()?;
+        let now = self.connections.driver.now();
+        self.connections.begin_turn(now);
+        let mut completions = std::mem::take(&mut self.completions);
+        for completion in completions.drain(..) {
+            self.complete(completion);
+        }
+        self.completions = completions;
+        self.read_mail();
+        self.connections.expire();
+        self.pass(now);
+        self.connections.end_turn();
+        Ok(true)
+    }
+
+    /// Sleeps until something completes, mail comes or a deadline passes.
+    fn wait(&mut self) -> io::Result<()> {
+        let sleeps = self.mailbox.prepare_sleep();
+        let timeout = if sleeps { self.timeout() } else { Some(Duration::ZERO) };
+        let waited = self.connections.driver.wait(timeout, &mut self.completions);
+        self.mailbox.awake();
+        waited
+    }
+
+    /// The time until the next deadline of any kind.
+    fn timeout(&self) -> Option<Duration> {
+        let accepting = match self.accepting {
+            Accepting::Paused(until) => Some(until),
+            Accepting::Armed | Accepting::Stopped => None,
+        };
+        let stopping = match self.stopping {
+            Stopping::Until(deadline) => Some(deadline),
+            Stopping::No | Stopping::Forced => None,
+        };
+        let deadlines = [self.connections.next_deadline(), accepting, stopping];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.since(self.connections.driver.now()))
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        match completion {
+            Completion::Received { key, result, more } => {
+                self.connections.on_received(key, result, more);
+            }
+            Completion::Sent { key, result, bytes } => {
+                self.connections.on_sent(key, result, bytes);
+            }
+            Completion::Accepted { result, more } => self.on_accepted(result, more),
+            Completion::Cancelled { key } => self.connections.on_cancelled(key),
+            // The mailbox is looked at in every turn.
+            Completion::Woken => {}
+        }
+    }
+
+    fn on_accepted(&mut self, result: Result<Descriptor, Fault>, more: bool) {
+        let stopped = self.accepting == Accepting::Stopped;
+        let rest = match result {
+            // It was accepted before accepting could be stopped.
+            Ok(descriptor) if stopped => {
+                self.connections.driver.close(descriptor);
+                false
+            }
+            Ok(descriptor) => {
+                self.connections.accept(descriptor);
+                false
+            }
+            Err(_) if stopped => false,
+            // The peer stays in the backlog, and accepting it would fail again at once.
+            Err(Fault::DescriptorsExhausted) => !self.connections.driver.accept_refuse(),
+            Err(Fault::BuffersExhausted | Fault::Cancelled | Fault::Io(_)) => true,
+        };
+        if more || stopped {
+            return;
+        }
+        if rest {
+            let now = self.connections.driver.now();
+            self.accepting = Accepting::Paused(now.after(ACCEPT_PAUSE));
+        } else {
+            self.connections.driver.accept();
+        }
+    }
+
+    fn read_mail(&mut self) {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.mailbox.drain(&mut mail);
+        for mail in mail.drain(..) {
+            match mail {
+                Mail::Send { key, message } => {
+                    self.connections.send(key, message.payload());
+                }
+                Mail::Close { key, code, reason } => {
+                    self.connections.close(key, Close { code: Some(code), reason: &reason });
+                }
+            }
+        }
+        self.mail = mail;
+        let signals = self.mailbox.take_signals();
+        if signals & STOP != 0 {
+            self.stop();
+        }
+        if signals & STOP_NOW != 0 {
+            self.force();
+        }
+    }
+
+    /// Acts on the worker's own deadlines.
+    fn pass(&mut self, now: Time) {
+        if let Accepting::Paused(until) = self.accepting
+            && until <= now
+        {
+            self.accepting = Accepting::Armed;
+            self.connections.driver.accept();
+        }
+        if let Stopping::Until(deadline) = self.stopping
+            && deadline <= now
+        {
+            self.force();
+        }
+    }
+
+    /// Accepts nobody any more and closes every connection.
+    fn stop(&mut self) {
+        if self.stopping != Stopping::No {
+            return;
+        }
+        let now = self.connections.driver.now();
+        self.stopping = Stopping::Until(now.after(self.connections.stop_timeout()));
+        self.accepting = Accepting::Stopped;
+        self.connections.driver.accept_stop();
+        let keys: Vec<Key> = self.connections.keys().collect();
+        for key in keys {
+            self.connections.stop(key);
+        }
+    }
+
+    /// Ends what is left.
+    fn force(&mut self) {
+        self.stopping = Stopping::Forced;
+        let keys: Vec<Key> = self.connections.keys().collect();
+        for key in keys {
+            self.connections.lost(key, Cause::Stopped);
+        }
+    }
+}
+
+impl<D, H: Handler> Drop for Worker<'_, D, H> {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
