@@ -29,7 +29,7 @@ pub(crate) const STOP_NOW: u32 = 2;
 #[derive(Clone)]
 pub struct Handle {
     /// By worker.
-    pub(crate) mailboxes: Arc<[Mailbox<Mail>]>,
+    pub(crate) mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
 }
 
 impl Handle {

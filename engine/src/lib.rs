@@ -22,6 +22,7 @@
 //! | `timer`, `mailbox` | deadlines; what other threads want |
 //! | `handler`, `handle`, `request`, `cause` | what an application sees |
 //! | `config`, `error` | what can be set, and what can fail |
+//! | `simulation` | a worker on a simulated ring, behind the feature of that name |
 //! | `listener`, `affinity`, `limits` | sockets, cores and descriptors of the system |
 //!
 //! It needs Linux 6.0 or newer, with io_uring allowed; [`Error`] says what is missing.
@@ -42,6 +43,8 @@ mod listener;
 mod mailbox;
 mod request;
 mod server;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod timer;
 mod worker;
 

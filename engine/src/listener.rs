@@ -60,7 +60,10 @@ mod tests {
         for listener in &listeners {
             assert_eq!(listener.local_addr().unwrap(), address);
         }
-        assert_eq!(bind(address, 1, 16).map(|_| ()).map_err(|e| e.kind()), Err(ErrorKind::AddrInUse));
+        assert_eq!(
+            bind(address, 1, 16).map(|_| ()).map_err(|e| e.kind()),
+            Err(ErrorKind::AddrInUse)
+        );
         drop(listeners);
         assert!(bind(address, 2, 16).is_ok());
     }

@@ -4,17 +4,20 @@
 //! The consumer sleeps in its ring. Before it does, it says so and looks once more; a producer puts
 //! its mail in and then looks whether the consumer said so. Both in one total order, so one of them
 //! sees the other: either the consumer finds the mail, or the producer wakes it.
+//!
+//! The fences make that order, and each write of `sleeping` is a swap, because loom models no
+//! stronger order for a plain store or load than acquire and release.
 
 #[cfg(loom)]
 use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering, fence},
 };
 use std::sync::Arc;
 #[cfg(not(loom))]
 use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering, fence},
 };
 
 /// Wakes a worker that sleeps in its driver.
@@ -113,18 +116,19 @@ impl<T> Mailbox<T> {
     /// Announces that the worker is going to sleep. `false`: it must not, something has come. Every
     /// `true` is followed by [`Mailbox::awake`].
     pub(crate) fn prepare_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
+        self.sleeping.swap(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         let empty =
             !self.pending.load(Ordering::SeqCst) && self.signals.load(Ordering::SeqCst) == 0;
         if !empty {
-            self.sleeping.store(false, Ordering::SeqCst);
+            self.sleeping.swap(false, Ordering::SeqCst);
         }
         empty
     }
 
     /// The worker no longer sleeps.
     pub(crate) fn awake(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.sleeping.swap(false, Ordering::SeqCst);
     }
 
     /// The worker has ended. What is in the queue is dropped.
@@ -137,6 +141,7 @@ impl<T> Mailbox<T> {
 
     /// Wakes the worker if it sleeps: one of many producers does.
     fn wake(&self) {
+        fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst) {
             let waker = self.lock().waker.clone();
             if let Some(waker) = waker {

@@ -53,8 +53,8 @@ impl Server {
         for address in address.to_socket_addrs().map_err(Error::Resolve)? {
             match listener::bind(address, settings.workers, settings.config.backlog) {
                 Ok((address, listeners)) => {
-                    let mailbox = |_| Mailbox::new(settings.config.mailbox_size);
-                    let mailboxes: Arc<[Mailbox<Mail>]> =
+                    let mailbox = |_| Arc::new(Mailbox::new(settings.config.mailbox_size));
+                    let mailboxes: Arc<[Arc<Mailbox<Mail>>]> =
                         (0..settings.workers).map(mailbox).collect();
                     let handle = Handle { mailboxes };
                     return Ok(Self { settings, address, listeners, handle });
@@ -184,7 +184,7 @@ fn serve<H: Handler>(
         };
         Error::IoUring { step, source }
     })?;
-    let Some(mailbox) = started.stop.mailboxes.get(number) else { return Ok(()) };
+    let Some(mailbox) = started.stop.mailboxes.get(number).cloned() else { return Ok(()) };
     // There are at most 256 workers.
     let name = u8::try_from(number).unwrap_or(u8::MAX);
     let mut worker = Worker::new(driver, factory(number), settings, name, mailbox);

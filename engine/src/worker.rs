@@ -1,6 +1,7 @@
 //! The loop: wait → completions → mail → deadlines → flush.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringwire_protocol::Close;
@@ -18,9 +19,9 @@ use crate::timer::Time;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One thread's share of a server: a driver, its connections, a handler, a mailbox.
-pub(crate) struct Worker<'a, D, H: Handler> {
+pub(crate) struct Worker<D, H: Handler> {
     connections: Connections<D, H>,
-    mailbox: &'a Mailbox<Mail>,
+    mailbox: Arc<Mailbox<Mail>>,
     accepting: Accepting,
     stopping: Stopping,
     // Both are kept for their memory. Empty between turns.
@@ -47,13 +48,13 @@ enum Stopping {
     Forced,
 }
 
-impl<'a, D: Driver, H: Handler> Worker<'a, D, H> {
+impl<D: Driver, H: Handler> Worker<D, H> {
     pub(crate) fn new(
         mut driver: D,
         handler: H,
         settings: Settings,
         number: u8,
-        mailbox: &'a Mailbox<Mail>,
+        mailbox: Arc<Mailbox<Mail>>,
     ) -> Self {
         mailbox.open(driver.waker());
         driver.accept();
@@ -91,6 +92,17 @@ impl<'a, D: Driver, H: Handler> Worker<'a, D, H> {
         self.pass(now);
         self.connections.end_turn();
         Ok(true)
+    }
+
+    /// Connections that have not been freed.
+    #[cfg(feature = "simulation")]
+    pub(crate) const fn connections(&self) -> usize {
+        self.connections.count()
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(crate) const fn handler(&mut self) -> &mut H {
+        &mut self.connections.handler
     }
 
     /// Sleeps until something completes, mail comes or a deadline passes.
@@ -223,7 +235,7 @@ impl<'a, D: Driver, H: Handler> Worker<'a, D, H> {
     }
 }
 
-impl<D, H: Handler> Drop for Worker<'_, D, H> {
+impl<D, H: Handler> Drop for Worker<D, H> {
     fn drop(&mut self) {
         self.mailbox.close();
     }

@@ -6,9 +6,7 @@ use std::{env, thread};
 
 use mimalloc::MiMalloc;
 use options::{HELP, Options};
-use ringwire::{
-    Config, Connection, Handle, Handler, Limits, Message, Request, Response, Server,
-};
+use ringwire::{Config, Connection, Handle, Handler, Limits, Message, Request, Response, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 

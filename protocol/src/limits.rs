@@ -9,13 +9,14 @@ pub struct Limits {
     pub message_size_max: usize,
     /// Bytes of the payload of one data frame. Default 16 MiB: no bound of its own below that of the message.
     pub frame_size_max: usize,
-    /// Frames of one message. Default 65,536: a message of the full size may still come in pieces of 256 bytes, while
-    /// an endless train of empty fragments, which costs its sender two to six bytes each, comes to an end.
+    /// Frames of one message. Default 262,144: a message of the full size may still come in pieces
+    /// of 64 bytes, while an endless train of empty fragments, which costs its sender two to six
+    /// bytes each, comes to an end.
     pub fragments_max: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message_size_max: 16 << 20, frame_size_max: 16 << 20, fragments_max: 65_536 }
+        Self { message_size_max: 16 << 20, frame_size_max: 16 << 20, fragments_max: 262_144 }
     }
 }

@@ -307,7 +307,8 @@ impl Receiver {
         }
         if rest > 0 {
             frame.remaining = rest as u64;
-            frame.phase = frame.phase.wrapping_add(piece.len() as u8) & 3;
+            let phase = (usize::from(frame.phase) + piece.len()) & 3;
+            frame.phase = u8::try_from(phase).unwrap_or(0);
             self.stage = Stage::Payload(frame);
             return Ok(Pulled::Nothing);
         }

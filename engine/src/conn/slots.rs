@@ -125,6 +125,6 @@ mod tests {
         assert_eq!(slots.count(), CHUNK + 3);
         assert!(slots.remove(keys[7]).is_some());
         assert_eq!(slots.insert(|_| ()).map(|key| key.slot), Some(7));
-        assert_eq!(slots.end(), 2 * CHUNK as u32);
+        assert_eq!(slots.end() as usize, 2 * CHUNK);
     }
 }

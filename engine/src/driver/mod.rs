@@ -16,6 +16,8 @@ use crate::mailbox::Wake;
 use crate::timer::Time;
 
 mod lease;
+#[cfg(feature = "simulation")]
+pub(crate) mod sim;
 mod token;
 pub(crate) mod uring;
 

@@ -52,10 +52,7 @@ impl Key {
     /// What [`Key::bits`] gave.
     #[expect(clippy::cast_possible_truncation, reason = "the parts of a key are taken apart")]
     pub(crate) const fn from_bits(bits: u64) -> Self {
-        Self {
-            slot: bits as u32,
-            generation: (bits >> 32) as u32 & ((1 << GENERATION_BITS) - 1),
-        }
+        Self { slot: bits as u32, generation: (bits >> 32) as u32 & ((1 << GENERATION_BITS) - 1) }
     }
 }
 

@@ -135,7 +135,7 @@ impl Wheel {
             if now & ((1 << shift) - 1) != 0 {
                 continue;
             }
-            let bucket = (now >> shift) as usize & (BUCKETS - 1);
+            let bucket = bucket(now, shift);
             let mut slot = std::mem::replace(&mut self.heads[level][bucket], NONE);
             self.occupied[level] &= !(1 << bucket);
             while let Some(node) = self.nodes.get_mut(slot as usize) {
@@ -163,7 +163,7 @@ impl Wheel {
 
     /// The first tick that begins after `deadline`; of one that has passed, the next tick.
     fn tick(&self, deadline: Time) -> u64 {
-        ((deadline.as_nanos() >> TICK_SHIFT) + 1).max(self.now + 1)
+        ((deadline.as_nanos() >> TICK_SHIFT) + 1).max(self.now + 1).min(u64::MAX >> TICK_SHIFT)
     }
 
     /// The level and bucket of a tick after `now`.
@@ -172,8 +172,13 @@ impl Wheel {
         let level = ((63 - differ.leading_zeros()) / BUCKET_BITS) as usize;
         let level = level.min(LEVELS - 1);
         let shift = BUCKET_BITS * u32::try_from(level).unwrap_or(0);
-        (level, (tick >> shift) as usize & (BUCKETS - 1))
+        (level, bucket(tick, shift))
     }
+}
+
+/// The bucket of a tick on the level that begins at the bit `shift`.
+fn bucket(tick: u64, shift: u32) -> usize {
+    usize::try_from(tick >> shift & (BUCKETS as u64 - 1)).unwrap_or(0)
 }
 
 /// The beginning of a tick.

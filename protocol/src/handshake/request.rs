@@ -1,10 +1,10 @@
 //! A request as a server reads it.
 
+use super::Refusal;
 use super::extension::{Extension, extensions};
 use super::headers::{Headers, Only};
 use super::list::{elements, token};
 use super::target::{Target, is_authority};
-use super::{Refusal, Upgrade};
 
 /// The whole head of a well-formed HTTP/1.1 request, borrowed from the bytes it came in.
 ///
@@ -143,28 +143,6 @@ impl<'a> Request<'a> {
         self.headers.list_contains("Upgrade", "websocket")
             || self.header("Sec-WebSocket-Key").is_some()
             || self.header("Sec-WebSocket-Version").is_some()
-    }
-
-    /// Checks the request as a WebSocket handshake (RFC 6455 section 4.2.1).
-    ///
-    /// `Ok(None)` is a plain GET or HEAD that asks for no WebSocket, for the caller to answer
-    /// with a [`Response`](super::Response).
-    ///
-    /// # Errors
-    ///
-    /// The [`Refusal`] of the first requirement that is not met, or of a plain request with
-    /// another method.
-    pub fn upgrade(&self) -> Result<Option<Upgrade<'_, 'a>>, Refusal> {
-        if self.is_upgrade() {
-            return Upgrade::check(self).map(Some);
-        }
-        if !matches!(self.method, "GET" | "HEAD") {
-            return Err(Refusal::MethodNotAllowed);
-        }
-        match self.target {
-            Some(_) => Ok(None),
-            None => Err(Refusal::TargetMalformed),
-        }
     }
 
     pub(super) const fn has_target(&self) -> bool {

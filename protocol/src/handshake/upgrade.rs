@@ -64,6 +64,27 @@ impl<'r, 'a> Upgrade<'r, 'a> {
     }
 }
 
+impl<'a> Request<'a> {
+    /// Checks the request as a WebSocket handshake (RFC 6455 section 4.2.1).
+    ///
+    /// `Ok(None)` is a plain GET or HEAD that asks for no WebSocket, for the caller to answer
+    /// with a [`Response`](super::Response).
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] of the first requirement that is not met, or of a plain request with
+    /// another method.
+    pub fn upgrade(&self) -> Result<Option<Upgrade<'_, 'a>>, Refusal> {
+        if self.is_upgrade() {
+            return Upgrade::check(self).map(Some);
+        }
+        if !matches!(self.method(), "GET" | "HEAD") {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        if self.has_target() { Ok(None) } else { Err(Refusal::TargetMalformed) }
+    }
+}
+
 fn check_extensions(request: &Request<'_>) -> Result<(), Refusal> {
     let mut offers = extensions(request.values("Sec-WebSocket-Extensions")).peekable();
     if offers.peek().is_none() && request.header("Sec-WebSocket-Extensions").is_some() {

@@ -108,7 +108,9 @@ impl Assembler {
         match &mut self.gathered {
             Gathered::Idle => debug_assert!(piece.is_empty()),
             Gathered::Text(text) => {
-                text.reserve(growth(text.len(), piece.len(), rest));
+                if text.room() < piece.len() {
+                    text.reserve(growth(text.len(), piece.len(), rest));
+                }
                 text.push(piece).map_err(|_| Violation::InvalidUtf8)?;
             }
             Gathered::Binary(bytes) => {

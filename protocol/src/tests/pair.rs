@@ -1,6 +1,7 @@
 //! A sender on one side, a receiver on the other, and every way to cut the bytes between them.
 
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
@@ -282,14 +283,7 @@ fn limits_act_on_what_is_declared() {
 }
 
 #[test]
-fn a_declared_length_reserves_nothing() {
-    let mut server = Side::new(Role::Server);
-    for size in [1_usize, 2, 3, 100] {
-        let mut bytes = vec![0x82, 0xFF, 0, 0, 0, 0, 0, 1, 0xFF, 0xFF, 0, 0, 0, 0];
-        bytes.resize(14 + size, 7);
-        server.read(&bytes);
-        let buffered = core::mem::size_of_val(&server.receiver);
-        assert!(buffered <= 128, "an idle receiver has {buffered} bytes");
-        server = Side::new(Role::Server);
-    }
+fn an_idle_receiver_is_small() {
+    let size = size_of::<Receiver>();
+    assert!(size <= 128, "{size} bytes");
 }

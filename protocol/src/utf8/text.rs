@@ -145,11 +145,17 @@ impl Gather {
         self.len() == 0
     }
 
-    /// Makes room for `additional` bytes more, as when the length of a frame is known before its
+    /// Bytes that fit without more memory.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.buffer.capacity() - self.len()
+    }
+
+    /// Makes room for just `additional` bytes more, as when the length of a frame is known before its
     /// payload.
     pub fn reserve(&mut self, additional: usize) {
         self.reopen();
-        self.buffer.reserve(additional);
+        self.buffer.reserve_exact(additional);
     }
 
     /// Ends the text and lends it.

@@ -39,8 +39,7 @@ impl Acceptor {
         let mut waiting = [PollFd::new(listener, PollFlags::IN)];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut refused = false;
-        if matches!(poll(&mut waiting, Some(&now)), Ok(1))
-            && listener.set_nonblocking(true).is_ok()
+        if matches!(poll(&mut waiting, Some(&now)), Ok(1)) && listener.set_nonblocking(true).is_ok()
         {
             refused = listener.accept().is_ok();
             let _blocking_again = listener.set_nonblocking(false);

@@ -74,8 +74,7 @@ impl Uring {
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|errno| (Step::Descriptors, errno.into()))?;
         let acceptor = Acceptor::new(listener).map_err(|error| (Step::Descriptors, error))?;
-        let ring =
-            setup::ring(2 * u32::from(pool.count)).map_err(|error| (Step::Ring, error))?;
+        let ring = setup::ring(2 * u32::from(pool.count)).map_err(|error| (Step::Ring, error))?;
         let mut uring = Self {
             ring,
             buffers: Buffers::new(pool.count, pool.size),

@@ -7,26 +7,25 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::Uring;
 use crate::driver::{Completion, Descriptor, Driver, Fault, Key};
 
 /// How long a working kernel could possibly take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Receives two pieces and the end of the stream.
-pub(super) fn receive(uring: &mut Uring) -> io::Result<()> {
+pub(super) fn receive(driver: &mut impl Driver) -> io::Result<()> {
     let (mut near, far) = UnixStream::pair()?;
     let key = Key { slot: u32::MAX, generation: 0 };
-    uring.receive(key, Descriptor(far.as_raw_fd()));
+    driver.receive(key, Descriptor(far.as_raw_fd()));
     for piece in [b"first", b"again"] {
         near.write_all(piece)?;
-        let (bytes, more) = received(uring)?;
+        let (bytes, more) = received(driver)?;
         if bytes != piece || !more {
             return Err(io::Error::other("a multishot receive ended early or brought other bytes"));
         }
     }
     near.shutdown(Shutdown::Write)?;
-    let (bytes, more) = received(uring)?;
+    let (bytes, more) = received(driver)?;
     if !bytes.is_empty() || more {
         return Err(io::Error::other("a multishot receive missed the end of the stream"));
     }
@@ -34,9 +33,9 @@ pub(super) fn receive(uring: &mut Uring) -> io::Result<()> {
 }
 
 /// What the next completion brought, and whether more will come.
-fn received(uring: &mut Uring) -> io::Result<(Vec<u8>, bool)> {
+fn received(driver: &mut impl Driver) -> io::Result<(Vec<u8>, bool)> {
     let mut completions = Vec::new();
-    uring.wait(Some(TIMEOUT), &mut completions)?;
+    driver.wait(Some(TIMEOUT), &mut completions)?;
     let first = completions.pop();
     if !completions.is_empty() {
         return Err(io::Error::other("more completions than operations"));
@@ -45,7 +44,7 @@ fn received(uring: &mut Uring) -> io::Result<(Vec<u8>, bool)> {
         Some(Completion::Received { result: Ok(lease), more, .. }) => {
             let bytes = lease.as_ref().map(|lease| lease.to_vec()).unwrap_or_default();
             if let Some(lease) = lease {
-                uring.recycle(lease);
+                driver.recycle(lease);
             }
             Ok((bytes, more))
         }

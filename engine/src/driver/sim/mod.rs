@@ -1,0 +1,120 @@
+//! A ring that a seed repeats: no kernel, no clock, peers that a test plays.
+//!
+//! It keeps the kernel's promises and nothing beyond them: completions of one socket come in order,
+//! those of several in any; anything may take its time, be short, or end early. What the engine
+//! must never do (two receives on a socket, a descriptor closed with something in flight, a buffer
+//! given back twice) is asserted.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::driver::{Completion, Descriptor, Driver, Key, Lease, Shutdown};
+use crate::mailbox::Wake;
+use crate::timer::Time;
+
+mod random;
+mod world;
+
+pub(crate) use random::Random;
+pub use world::Faults;
+pub(crate) use world::{Socket, World};
+
+/// The driver's end of a simulation. The test has the other one.
+pub(crate) struct Sim {
+    world: Rc<RefCell<World>>,
+    waker: Arc<Flag>,
+}
+
+/// Remembers that somebody wanted to wake the worker.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Sim {
+    pub(crate) fn new(world: Rc<RefCell<World>>) -> Self {
+        Self { world, waker: Arc::new(Flag::default()) }
+    }
+}
+
+impl Driver for Sim {
+    fn now(&self) -> Time {
+        self.world.borrow().now
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        self.waker.clone()
+    }
+
+    fn accept(&mut self) {
+        let mut world = self.world.borrow_mut();
+        assert!(!world.accept_armed, "a second accept");
+        world.accept_armed = !world.accept_stopped;
+    }
+
+    fn accept_stop(&mut self) {
+        let mut world = self.world.borrow_mut();
+        world.accept_stopped = true;
+        world.accept_armed = false;
+        while world.refuse() {}
+    }
+
+    fn accept_refuse(&mut self) -> bool {
+        self.world.borrow_mut().refuse()
+    }
+
+    fn receive(&mut self, key: Key, descriptor: Descriptor) {
+        self.world.borrow_mut().receive(key, descriptor);
+    }
+
+    fn receive_cancel(&mut self, key: Key) {
+        self.world.borrow_mut().receive_cancel(key);
+    }
+
+    fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Vec<u8>, from: usize) {
+        self.world.borrow_mut().send(key, descriptor, bytes, from);
+    }
+
+    fn shutdown(&mut self, descriptor: Descriptor, how: Shutdown) {
+        self.world.borrow_mut().shutdown(descriptor, how == Shutdown::Both);
+    }
+
+    fn close(&mut self, descriptor: Descriptor) {
+        self.world.borrow_mut().close(descriptor);
+    }
+
+    fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr> {
+        let port = u16::try_from(descriptor.0).ok()?;
+        Some((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    fn recycle(&mut self, lease: Lease) {
+        self.world.borrow_mut().recycle(lease);
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, into: &mut Vec<Completion>) -> io::Result<()> {
+        let mut world = self.world.borrow_mut();
+        let before = into.len();
+        world.progress(into);
+        if self.waker.0.swap(false, Ordering::SeqCst) {
+            into.push(Completion::Woken);
+        }
+        // Time passes while the loop works, and all of it while the loop sleeps.
+        let worked = Duration::from_nanos(world.random.number() % 50_000);
+        let slept = match (into.len() > before, timeout) {
+            (false, Some(timeout)) => timeout,
+            (true, _) | (_, None) => Duration::ZERO,
+        };
+        world.now = world.now.after(worked).after(slept);
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! A worker on a simulated ring, with simulated peers: a handler, or the engine itself, tested
+//! without sockets, clocks or chance. The same seed gives the same run.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, Settings};
+use crate::driver::Descriptor;
+use crate::driver::sim::{Random, Sim, Socket, World};
+use crate::error::ConfigError;
+use crate::handle::{Handle, Mail};
+use crate::handler::Handler;
+use crate::mailbox::Mailbox;
+use crate::timer::Time;
+use crate::worker::Worker;
+
+pub use crate::driver::sim::Faults;
+
+/// One worker and its world.
+///
+/// ```
+/// use ringwire::simulation::{Faults, Simulation};
+/// use ringwire::{Config, Connection, Handler, Message};
+///
+/// struct Echo;
+///
+/// impl Handler for Echo {
+///     type State = ();
+///
+///     fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
+///         connection.send(&message);
+///     }
+/// }
+///
+/// let mut simulation = Simulation::new(7, Config::default(), Faults::MANY, Echo)?;
+/// let peer = simulation.connect();
+/// simulation.send(peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+/// simulation.run(1000)?;
+/// let received = simulation.received(peer);
+/// assert!(received.is_empty() || received.starts_with(b"HTTP/1.1 426 Upgrade Required\r\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Simulation<H: Handler> {
+    worker: Worker<Sim, H>,
+    world: Rc<RefCell<World>>,
+    handle: Handle,
+    /// For the test's own choices: not the world's, so that these do not change when a test asks.
+    random: Random,
+}
+
+/// A client in a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Peer(Descriptor);
+
+impl<H: Handler> Simulation<H> {
+    /// A worker that has just started. Of the configuration, what is about threads does not count.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn new(seed: u64, config: Config, faults: Faults, handler: H) -> Result<Self, ConfigError> {
+        let settings = Settings::resolve(Config { workers: 1, ..config }, 1)?;
+        let config = &settings.config;
+        let world = World::new(seed, faults, config.buffers, config.buffer_size);
+        let world = Rc::new(RefCell::new(world));
+        let mailbox: Arc<Mailbox<Mail>> = Arc::new(Mailbox::new(config.mailbox_size));
+        let handle = Handle { mailboxes: [mailbox.clone()].into() };
+        let worker = Worker::new(Sim::new(world.clone()), handler, settings, 0, mailbox);
+        Ok(Self { worker, world, handle, random: Random::new(!seed) })
+    }
+
+    /// A client connects.
+    pub fn connect(&mut self) -> Peer {
+        Peer(self.world.borrow_mut().connect())
+    }
+
+    /// A client sends bytes.
+    pub fn send(&mut self, peer: Peer, bytes: &[u8]) {
+        self.with(peer, |socket| socket.inbound.extend(bytes));
+    }
+
+    /// A client ends its side of the connection.
+    pub fn end(&mut self, peer: Peer) {
+        self.with(peer, |socket| socket.peer_ended = true);
+    }
+
+    /// A client resets the connection.
+    pub fn reset(&mut self, peer: Peer) {
+        self.with(peer, |socket| socket.reset = true);
+    }
+
+    /// A client takes at most this many bytes from now on.
+    pub fn set_window(&mut self, peer: Peer, window: usize) {
+        self.with(peer, |socket| socket.window = window);
+    }
+
+    /// What a client has received so far.
+    #[must_use]
+    pub fn received(&self, peer: Peer) -> Vec<u8> {
+        self.with(peer, |socket| socket.outbound.clone())
+    }
+
+    /// Whether the server has ended its side, and what a client has received is all.
+    #[must_use]
+    pub fn has_ended(&self, peer: Peer) -> bool {
+        self.with(peer, |socket| socket.ended || socket.reset)
+    }
+
+    /// Whether the server has closed its end of the connection.
+    #[must_use]
+    pub fn has_closed(&self, peer: Peer) -> bool {
+        self.with(peer, |socket| socket.closed)
+    }
+
+    /// One turn of the loop. `false`: the server was stopped and has ended.
+    ///
+    /// # Errors
+    /// None: the simulated ring never fails as a whole.
+    ///
+    /// # Panics
+    /// When the engine breaks a promise to the kernel. That is what a simulation is for.
+    pub fn turn(&mut self) -> io::Result<bool> {
+        let serves = self.worker.turn()?;
+        let lent = self.world.borrow().lent();
+        assert_eq!(lent, 0, "{lent} receive buffers did not come back at the end of a turn");
+        Ok(serves)
+    }
+
+    /// At most `turns` turns, fewer when the server ends. `false`: it has ended.
+    ///
+    /// # Errors
+    /// As [`Simulation::turn`].
+    pub fn run(&mut self, turns: usize) -> io::Result<bool> {
+        for _ in 0..turns {
+            if !self.turn()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The simulated time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.world.borrow().now.since(Time::ZERO)
+    }
+
+    /// Connections that the worker knows of.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.worker.connections()
+    }
+
+    /// The handler.
+    pub const fn handler(&mut self) -> &mut H {
+        self.worker.handler()
+    }
+
+    /// What reaches the connections from outside.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// A number below `end`, of the seed's.
+    pub fn choose(&mut self, end: usize) -> usize {
+        self.random.below(end)
+    }
+
+    fn with<T>(&self, peer: Peer, act: impl FnOnce(&mut Socket) -> T) -> T {
+        let index = usize::try_from(peer.0.0).unwrap_or(usize::MAX);
+        act(&mut self.world.borrow_mut().sockets[index])
+    }
+}
+
+impl<H: Handler> fmt::Debug for Simulation<H> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Simulation")
+            .field("elapsed", &self.elapsed())
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
+    }
+}
