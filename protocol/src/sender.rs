@@ -151,6 +151,11 @@ impl Sender {
         }
     }
 
+    /// The connection below was lost: from here on nothing can be sent.
+    pub fn abandon(&mut self) {
+        self.closing = self.closing.on(Step::Lose).0;
+    }
+
     /// Takes note of the peer's close frame and answers it where that is due. `false` says that it
     /// came too late.
     pub(crate) fn receive_close(

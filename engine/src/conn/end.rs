@@ -26,6 +26,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         peer.stage = Stage::Lingering(Lingering::default());
         peer.since = shared.now;
         let Peer { link, state, .. } = peer;
+        link.sender.abandon();
         let mut connection = Connection { key, state, link, shared };
         handler.error(&mut connection, cause);
         handler.close(&mut connection, Closed::ABNORMAL);

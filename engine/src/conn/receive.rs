@@ -44,9 +44,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 self.driver.recycle(lease);
             }
             Ok(None) => self.read_end(key),
-            // Armed again at the end of the turn, when buffers have come back.
             Err(Fault::BuffersExhausted) => {
+                // Armed again at the end of the turn, when buffers have come back, unless it ends.
                 self.parked.push(key);
+                self.join(key);
                 return;
             }
             Err(Fault::Cancelled) => {}

@@ -110,10 +110,8 @@ impl Driver for Sim {
         }
         // Time passes while the loop works, and all of it while the loop sleeps.
         let worked = Duration::from_nanos(world.random.number() % 50_000);
-        let slept = match (into.len() > before, timeout) {
-            (false, Some(timeout)) => timeout,
-            (true, _) | (_, None) => Duration::ZERO,
-        };
+        let busy = world.held || into.len() > before;
+        let slept = timeout.filter(|_| !busy).unwrap_or_default();
         world.now = world.now.after(worked).after(slept);
         Ok(())
     }

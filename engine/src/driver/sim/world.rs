@@ -56,8 +56,12 @@ pub(crate) struct Socket {
     shut: bool,
     /// The descriptor has been closed.
     pub(crate) closed: bool,
-    receive: Option<Key>,
-    cancel: Option<Key>,
+    /// Whose it is, once something has been received.
+    key: Option<Key>,
+    /// Armed.
+    receive: bool,
+    /// To be cancelled.
+    cancel: bool,
     send: Option<Flight>,
 }
 
@@ -79,6 +83,8 @@ pub(crate) struct World {
     pub(crate) backlog: VecDeque<Descriptor>,
     pub(crate) accept_armed: bool,
     pub(crate) accept_stopped: bool,
+    /// Something could have completed, and chance put it off: time must not jump over it.
+    pub(crate) held: bool,
     /// The buffers that nobody has.
     buffers: Vec<(u16, Box<[u8]>)>,
     pub(crate) buffer_count: usize,
@@ -94,6 +100,7 @@ impl World {
             backlog: VecDeque::new(),
             accept_armed: false,
             accept_stopped: false,
+            held: false,
             buffers: (0..buffers).map(|id| (id, vec![0; buffer_size].into())).collect(),
             buffer_count: usize::from(buffers),
         }
@@ -111,8 +118,9 @@ impl World {
             ended: false,
             shut: false,
             closed: false,
-            receive: None,
-            cancel: None,
+            key: None,
+            receive: false,
+            cancel: false,
             send: None,
         });
         self.backlog.push_back(descriptor);
@@ -133,16 +141,17 @@ impl World {
 
     pub(crate) fn receive(&mut self, key: Key, descriptor: Descriptor) {
         let socket = self.open(descriptor);
-        assert_eq!(socket.receive, None, "a second receive on {descriptor:?}");
-        socket.receive = Some(key);
+        assert!(!socket.receive, "a second receive on {descriptor:?}");
+        assert!(!socket.cancel, "a receive that a cancellation under way would end");
+        (socket.key, socket.receive) = (Some(key), true);
     }
 
     pub(crate) fn receive_cancel(&mut self, key: Key) {
-        let armed = |socket: &&mut Socket| !socket.closed && socket.receive == Some(key);
-        if let Some(socket) = self.sockets.iter_mut().find(armed) {
-            assert_eq!(socket.cancel, None, "a second cancellation");
-            socket.cancel = Some(key);
-        }
+        // The receive may have ended, and its completion be on its way.
+        let named = |socket: &&mut Socket| !socket.closed && socket.key == Some(key);
+        let socket = self.sockets.iter_mut().find(named).expect("nothing was ever received");
+        assert!(!socket.cancel, "a second cancellation");
+        socket.cancel = true;
     }
 
     pub(crate) fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Vec<u8>, from: usize) {
@@ -161,8 +170,8 @@ impl World {
 
     pub(crate) fn close(&mut self, descriptor: Descriptor) {
         let socket = self.open(descriptor);
-        assert!(socket.receive.is_none(), "{descriptor:?} is closed with a receive in flight");
-        assert!(socket.cancel.is_none(), "{descriptor:?} is closed with a cancel in flight");
+        assert!(!socket.receive, "{descriptor:?} is closed with a receive in flight");
+        assert!(!socket.cancel, "{descriptor:?} is closed with a cancel in flight");
         assert!(socket.send.is_none(), "{descriptor:?} is closed with a send in flight");
         socket.closed = true;
         socket.ended = true;
@@ -183,6 +192,7 @@ impl World {
 
     /// Lets everything in flight make what progress chance allows.
     pub(crate) fn progress(&mut self, into: &mut Vec<Completion>) {
+        self.held = false;
         self.progress_accept(into);
         let mut by_socket: Vec<VecDeque<Completion>> = Vec::new();
         for index in 0..self.sockets.len() {
@@ -223,27 +233,31 @@ impl World {
     }
 
     fn progress_receive(&mut self, index: usize, into: &mut VecDeque<Completion>) {
-        let Self { random, faults, sockets, buffers, .. } = self;
+        let Self { random, faults, sockets, buffers, held, .. } = self;
         let socket = &mut sockets[index];
-        let Some(key) = socket.receive else { return };
+        let (Some(key), true) = (socket.key, socket.receive) else { return };
         let ended = socket.peer_ended || socket.shut;
         if socket.reset {
-            socket.receive = None;
+            socket.receive = false;
             let result = Err(Fault::from_errno(libc::ECONNRESET));
             into.push_back(Completion::Received { key, result, more: false });
             return;
         }
-        if (socket.inbound.is_empty() && !ended) || random.chance(faults.delays) {
+        if socket.inbound.is_empty() && !ended {
+            return;
+        }
+        if random.chance(faults.delays) {
+            *held = true;
             return;
         }
         if socket.inbound.is_empty() {
-            socket.receive = None;
+            socket.receive = false;
             into.push_back(Completion::Received { key, result: Ok(None), more: false });
             return;
         }
         let exhausted = random.chance(faults.buffers_exhausted);
         let Some((id, mut buffer)) = (if exhausted { None } else { buffers.pop() }) else {
-            socket.receive = None;
+            socket.receive = false;
             let result = Err(Fault::BuffersExhausted);
             into.push_back(Completion::Received { key, result, more: false });
             return;
@@ -257,20 +271,24 @@ impl World {
         }
         let more = !random.chance(faults.ended_multishots);
         if !more {
-            socket.receive = None;
+            socket.receive = false;
         }
         let result = Ok(Some(Lease { buffer, id, size }));
         into.push_back(Completion::Received { key, result, more });
     }
 
     fn progress_send(&mut self, index: usize, into: &mut VecDeque<Completion>) {
-        let Self { random, faults, sockets, .. } = self;
+        let Self { random, faults, sockets, held, .. } = self;
         let socket = &mut sockets[index];
         let Some(flight) = &socket.send else { return };
         let broken = socket.reset || socket.shut;
         let rest = flight.bytes.len() - flight.from;
         let mut size = rest.min(socket.window);
-        if !broken && (size == 0 || random.chance(faults.delays)) {
+        if !broken && size == 0 {
+            return;
+        }
+        if random.chance(faults.delays) {
+            *held = true;
             return;
         }
         let Some(Flight { key, bytes, from }) = socket.send.take() else { return };
@@ -290,12 +308,13 @@ impl World {
 
     fn progress_cancel(&mut self, index: usize, into: &mut VecDeque<Completion>) {
         let socket = &mut self.sockets[index];
-        let Some(key) = socket.cancel else { return };
+        let (Some(key), true) = (socket.key, socket.cancel) else { return };
         if self.random.chance(self.faults.delays) {
+            self.held = true;
             return;
         }
-        socket.cancel = None;
-        if socket.receive.take().is_some() {
+        socket.cancel = false;
+        if std::mem::take(&mut socket.receive) {
             let result = Err(Fault::Cancelled);
             into.push_back(Completion::Received { key, result, more: false });
         }
