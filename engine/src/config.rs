@@ -12,7 +12,8 @@ use crate::error::ConfigError;
 /// use std::time::Duration;
 /// use ringwire::Config;
 ///
-/// let config = Config { workers: 1, idle_timeout: Some(Duration::from_secs(60)), ..Config::default() };
+/// let config = Config { workers: 1, idle_timeout: Some(Duration::from_secs(60)),
+/// ..Config::default() };
 /// # let _ = config;
 /// ```
 #[derive(Clone, Debug, PartialEq)]

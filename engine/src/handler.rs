@@ -11,8 +11,8 @@ use crate::request::Request;
 /// factory that [`Server::run`](crate::Server::run) takes, so a method needs no locks; it must not
 /// block, since all connections of its worker wait for it.
 ///
-/// For each connection: `upgrade`, `open`, any number of `message` and `drain`, then `close`; before
-/// `close` comes `error` when the end is not a clean closing handshake.
+/// For each connection: `upgrade`, `open`, any number of `message` and `drain`, then `close`;
+/// before `close` comes `error` when the end is not a clean closing handshake.
 ///
 /// ```
 /// use ringwire::{Connection, Handler, Message};

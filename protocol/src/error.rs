@@ -1,9 +1,11 @@
-//! Errors, sorted by whose fault they are: a [`Violation`] is the peer's, a [`Misuse`] the caller's.
+//! Errors, sorted by whose fault they are: a [`Violation`] is the peer's, a [`Misuse`] the
+//! caller's.
 
 use core::error::Error;
 use core::fmt;
 
-/// What a peer did that ends its connection (RFC 6455 section 7.1.7, _Fail the WebSocket Connection_).
+/// What a peer did that ends its connection (RFC 6455 section 7.1.7, _Fail the WebSocket
+/// Connection_).
 ///
 /// [`Violation::close_code`] is the one place that says what the peer is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,8 +62,9 @@ impl Violation {
             | Self::ContinuationExpected
             | Self::CloseTruncated
             | Self::CloseCode(_) => 1002,
-            //= RFC 6455 8.1: When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is
-            //= not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_.
+            //= RFC 6455 8.1: When an endpoint is to interpret a byte stream as UTF-8 but finds that
+            //= the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the
+            //= WebSocket Connection_.
             Self::InvalidUtf8 => 1007,
             Self::FrameTooBig | Self::MessageTooBig => 1009,
             Self::TooManyFragments => 1008,
@@ -86,7 +89,8 @@ impl Violation {
         }
     }
 
-    /// One sentence, sent as the reason of the close frame. At most 123 bytes, and nothing that the peer chose.
+    /// One sentence, sent as the reason of the close frame. At most 123 bytes, and nothing that the
+    /// peer chose.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -124,7 +128,8 @@ impl Error for Violation {}
 pub enum Misuse {
     /// The close frame has been sent: nothing may follow it.
     Closing,
-    /// A message is being sent in fragments: another one, or a fragment of another kind, must wait for its last.
+    /// A message is being sent in fragments: another one, or a fragment of another kind, must wait
+    /// for its last.
     MessageUnfinished,
     /// The payload of a control frame has at most 125 bytes.
     ControlTooLong,

@@ -30,7 +30,7 @@
 //! | `receiver`, `sender` | the two halves |
 //! | `closing` | the closing handshake as one state machine |
 //! | `event`, `error`, `limits`, `workspace` | what passes between the caller and the halves |
-#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 extern crate alloc;
 

@@ -1,13 +1,15 @@
 //! How much a peer may make this side hold.
 
-/// The bounds of what is received. They are checked against what a header declares, before a byte of it is kept, and
-/// memory is only ever taken for bytes that have arrived.
+/// The bounds of what is received. They are checked against what a header declares, before a byte
+/// of it is kept, and memory is only ever taken for bytes that have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a whole message, all its fragments together. Default 16 MiB, as most peers have it: large enough for
-    /// what a browser sends in one piece, small enough that a few thousand of them do not end a server.
+    /// Bytes of a whole message, all its fragments together. Default 16 MiB, as most peers have it:
+    /// large enough for what a browser sends in one piece, small enough that a few thousand of them
+    /// do not end a server.
     pub message_size_max: usize,
-    /// Bytes of the payload of one data frame. Default 16 MiB: no bound of its own below that of the message.
+    /// Bytes of the payload of one data frame. Default 16 MiB: no bound of its own below that of
+    /// the message.
     pub frame_size_max: usize,
     /// Frames of one message. Default 262,144: a message of the full size may still come in pieces
     /// of 64 bytes, while an endless train of empty fragments, which costs its sender two to six

@@ -1,4 +1,5 @@
 //! What the README shows is what is built.
+#![expect(clippy::unwrap_used, reason = "a test that fails panics")]
 
 use std::fs;
 use std::path::Path;

@@ -25,8 +25,8 @@ impl<'a> Close<'a> {
         if payload.is_empty() {
             return Ok(Self { code: None, reason: "" });
         }
-        //= RFC 6455 5.5.1: If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer (in
-        //= network byte order) representing a status code.
+        //= RFC 6455 5.5.1: If there is a body, the first two bytes of the body MUST be a 2-byte
+        //= unsigned integer (in network byte order) representing a status code.
         let Some((code, reason)) = payload.split_first_chunk::<2>() else {
             return Err(Violation::CloseTruncated);
         };
@@ -55,8 +55,8 @@ impl<'a> Close<'a> {
 
 /// Whether a close frame may carry `code`: 1000 to 1003, 1007 to 1014 and 3000 to 4999.
 ///
-/// 1012 to 1014 are not in the RFC but in the registry that it founded (section 11.7). 1004 is reserved; 1005, 1006 and
-/// 1015 only ever stand for what was not received.
+/// 1012 to 1014 are not in the RFC but in the registry that it founded (section 11.7). 1004 is
+/// reserved; 1005, 1006 and 1015 only ever stand for what was not received.
 #[must_use]
 pub const fn code_may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)

@@ -40,8 +40,9 @@ pub struct Header {
 impl Header {
     /// Reads the header at the start of `bytes`, which a peer of the role `sender` sent.
     ///
-    /// `None` says that the header is not whole yet; every byte that is there has then been found right, so that a
-    /// violation shows at the first byte that commits it. The `usize` is the size of the header.
+    /// `None` says that the header is not whole yet; every byte that is there has then been found
+    /// right, so that a violation shows at the first byte that commits it. The `usize` is the size
+    /// of the header.
     ///
     /// ```
     /// use ringwire_protocol::frame::{Opcode, Role, header::Header};
@@ -63,7 +64,8 @@ impl Header {
         let Some((&second, rest)) = rest.split_first() else { return Ok(None) };
         let masked = decode_mask(second, sender)?;
         let short = second & !MASK;
-        //= RFC 6455 5.5: All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented.
+        //= RFC 6455 5.5: All control frames MUST have a payload length of 125 bytes or less and
+        //= MUST NOT be fragmented.
         if opcode.is_control() && usize::from(short) > CONTROL_SIZE_MAX {
             return Err(Violation::ControlTooLong);
         }
@@ -99,8 +101,9 @@ impl Header {
 
 #[inline]
 fn decode_first(first: u8) -> Result<(bool, Opcode), Violation> {
-    //= RFC 6455 5.2: If a nonzero value is received and none of the negotiated extensions defines the meaning of such a
-    //= nonzero value, the receiving endpoint MUST _Fail the WebSocket Connection_.
+    //= RFC 6455 5.2: If a nonzero value is received and none of the negotiated extensions defines
+    //= the meaning of such a nonzero value, the receiving endpoint MUST _Fail the WebSocket
+    //= Connection_.
     if first & RESERVED != 0 {
         return Err(Violation::ReservedBits);
     }
@@ -114,8 +117,8 @@ fn decode_first(first: u8) -> Result<(bool, Opcode), Violation> {
 
 #[inline]
 fn decode_mask(second: u8, sender: Role) -> Result<bool, Violation> {
-    //= RFC 6455 5.1: The server MUST close the connection upon receiving a frame that is not masked. [...] A client MUST
-    //= close a connection if it detects a masked frame.
+    //= RFC 6455 5.1: The server MUST close the connection upon receiving a frame that is not
+    //= masked. [...] A client MUST close a connection if it detects a masked frame.
     match (second & MASK != 0, sender) {
         (true, Role::Client) => Ok(true),
         (false, Role::Server) => Ok(false),
@@ -127,7 +130,8 @@ fn decode_mask(second: u8, sender: Role) -> Result<bool, Violation> {
 /// The length that the seven bits `short` and the bytes of `rest` say, and what follows them.
 #[inline]
 fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Violation> {
-    //= RFC 6455 5.2: Note that in all cases, the minimal number of bytes MUST be used to encode the length.
+    //= RFC 6455 5.2: Note that in all cases, the minimal number of bytes MUST be used to encode the
+    //= length.
     match short {
         126 => {
             let Some((length, rest)) = rest.split_first_chunk::<2>() else { return Ok(None) };
@@ -140,8 +144,8 @@ fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Violati
         127 => {
             let Some((length, rest)) = rest.split_first_chunk::<8>() else { return Ok(None) };
             let length = u64::from_be_bytes(*length);
-            //= RFC 6455 5.2: If 127, the following 8 bytes interpreted as a 64-bit unsigned integer (the most significant
-            //= bit MUST be 0) are the payload length.
+            //= RFC 6455 5.2: If 127, the following 8 bytes interpreted as a 64-bit unsigned integer
+            //= (the most significant bit MUST be 0) are the payload length.
             if length >> 63 != 0 {
                 return Err(Violation::LengthTooLarge);
             }

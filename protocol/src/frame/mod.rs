@@ -1,4 +1,5 @@
-//! Frames (RFC 6455 section 5): pure functions between bytes and headers, and between bytes and close payloads.
+//! Frames (RFC 6455 section 5): pure functions between bytes and headers, and between bytes and
+//! close payloads.
 
 pub mod close;
 pub mod header;

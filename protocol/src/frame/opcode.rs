@@ -33,13 +33,14 @@ impl Opcode {
             0x8 => Ok(Self::Close),
             0x9 => Ok(Self::Ping),
             0xA => Ok(Self::Pong),
-            //= RFC 6455 5.2: If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket
-            //= Connection_.
+            //= RFC 6455 5.2: If an unknown opcode is received, the receiving endpoint MUST _Fail
+            //= the WebSocket Connection_.
             reserved => Err(Violation::ReservedOpcode(reserved)),
         }
     }
 
-    /// Close, ping and pong: never fragmented, at most 125 bytes, allowed between the fragments of a message.
+    /// Close, ping and pong: never fragmented, at most 125 bytes, allowed between the fragments of
+    /// a message.
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0

@@ -23,6 +23,7 @@ mod short;
 #[cfg(test)]
 mod tests;
 mod vectors;
+mod word;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -33,6 +34,8 @@ mod neon;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
+
+use word::rotated;
 
 /// XORs `payload` in place with the masking key.
 ///
@@ -181,16 +184,4 @@ fn chosen() -> Kind {
 #[inline]
 fn chosen() -> Kind {
     Kind::detect()
-}
-
-/// The key, little-endian, as it stands `phase` bytes further on: its lowest byte is the next to
-/// apply.
-#[inline]
-fn rotated(word: u32, phase: usize) -> u32 {
-    match phase % 4 {
-        0 => word,
-        1 => word.rotate_right(8),
-        2 => word.rotate_right(16),
-        _ => word.rotate_right(24),
-    }
 }

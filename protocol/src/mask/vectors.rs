@@ -1,6 +1,6 @@
 //! The walk over a payload, written once for every width.
 
-use super::rotated;
+use super::word::rotated;
 
 /// The operations of one instruction set on vectors of `W` bytes.
 ///

@@ -145,9 +145,9 @@ impl Assembler {
     }
 }
 
-/// How many bytes to make room for, so that `piece` fits: as many again as have arrived, which keeps
-/// both the copying and the memory in proportion to the bytes received, but no more than the frame
-/// has left, since most messages are one frame.
+/// How many bytes to make room for, so that `piece` fits: as many again as have arrived, which
+/// keeps both the copying and the memory in proportion to the bytes received, but no more than the
+/// frame has left, since most messages are one frame.
 fn growth(len: usize, piece: usize, rest: usize) -> usize {
     piece + rest.min(len + piece)
 }

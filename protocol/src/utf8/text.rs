@@ -151,8 +151,8 @@ impl Gather {
         self.buffer.capacity() - self.len()
     }
 
-    /// Makes room for just `additional` bytes more, as when the length of a frame is known before its
-    /// payload.
+    /// Makes room for just `additional` bytes more, as when the length of a frame is known before
+    /// its payload.
     pub fn reserve(&mut self, additional: usize) {
         self.reopen();
         self.buffer.reserve_exact(additional);
