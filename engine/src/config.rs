@@ -50,8 +50,9 @@ pub struct Config {
     pub buffer_size: usize,
 
     /// Bytes queued and in flight to one peer above which `send` refuses. A message that starts
-    /// below and ends above is refused whole. Default 64 MiB: three messages of the default
-    /// maximum.
+    /// below and ends above is refused whole. What had arrived when the high mark was passed is
+    /// still handed over, at most `buffers` times `buffer_size`: who answers all of it leaves room
+    /// for that. Default 64 MiB: three messages of the default maximum.
     pub outbox_size_max: usize,
     /// Bytes queued and in flight to one peer from which on nothing more is read from it, so that a
     /// peer that does not take its answers cannot ask for more. Default 1 MiB: above what the

@@ -48,8 +48,10 @@ pub trait Handler {
     /// A message has arrived. It may be changed in place, and is gone when the method returns.
     fn message(&mut self, connection: &mut Connection<'_, Self::State>, message: Message<'_>);
 
-    /// There is room again: after [`Sent::Backlogged`](crate::Sent::Backlogged), the bytes that
-    /// have not left have fallen to [`Config::outbox_low`](crate::Config::outbox_low).
+    /// There is room again: the bytes that have not left were above
+    /// [`Config::outbox_high`](crate::Config::outbox_high), as
+    /// [`Sent::Backlogged`](crate::Sent::Backlogged) or a flood of pings brings about, and have
+    /// fallen to [`Config::outbox_low`](crate::Config::outbox_low).
     fn drain(&mut self, connection: &mut Connection<'_, Self::State>) {}
 
     /// The connection ends, and not by a clean closing handshake; `close` follows.

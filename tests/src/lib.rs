@@ -1,1 +1,21 @@
-//! Helpers of the tests that stand in the `tests` folder.
+//! What the tests of the running engine share: a server in a thread, a handler that echoes and
+//! tells what it saw, a client that writes any bytes, and adversaries with a neighbour.
+//!
+//! Everything is on the loopback, and every wait has an end ([`PATIENCE`]).
+
+mod adversary;
+mod bytes;
+mod client;
+mod echo;
+mod patience;
+mod server;
+
+pub use adversary::{Neighbor, answers, fails, writes};
+pub use bytes::{
+    BINARY, CLOSE, CONTINUATION, FIN, Frame, Length, PING, PONG, TEXT, binary, close, frame,
+    header, mask, message, ping, pong, text,
+};
+pub use client::{Answer, Client, REQUEST};
+pub use echo::{Echo, End, Event, ended};
+pub use patience::PATIENCE;
+pub use server::{TestServer, config};

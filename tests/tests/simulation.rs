@@ -307,8 +307,7 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn a_peer_that_does_not_read_is_bounded_and_dropped() {
-    let mut simulation =
-        Simulation::new(1, config(), Faults::default(), Books::default()).unwrap();
+    let mut simulation = Simulation::new(1, config(), Faults::default(), Books::default()).unwrap();
     let mut client = Client::connect(&mut simulation);
     simulation.run(20).unwrap();
     simulation.set_window(client.peer, 0);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ringwire_protocol::handshake::{Head, Response};
+use ringwire_protocol::handshake::{Head, Refusal, Response};
 use ringwire_protocol::{Close, Payload, Receiver, Role, Sender, Workspace};
 
 use crate::config::Settings;
@@ -16,6 +16,9 @@ use crate::conn::view::{Connection, Link, Shared};
 use crate::driver::{Descriptor, Driver, Key};
 use crate::handler::Handler;
 use crate::timer::{Time, Wheel};
+
+/// Peers beyond the maximum that are being told so at the same time.
+const REFUSALS_MAX: usize = 64;
 
 /// All connections of one worker.
 pub(crate) struct Connections<D, H: Handler> {
@@ -33,7 +36,7 @@ pub(crate) struct Connections<D, H: Handler> {
 impl<D: Driver, H: Handler> Connections<D, H> {
     pub(crate) fn new(driver: D, handler: H, settings: Settings, worker: u8) -> Self {
         let now = driver.now();
-        let slots = Slots::new(settings.config.connections_max);
+        let slots = Slots::new(settings.config.connections_max.saturating_add(REFUSALS_MAX));
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
         let shared = Shared { worker, settings, workspace, store, dirty: Vec::new(), now };
@@ -61,7 +64,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.slots.count()
     }
 
-    /// Takes a new connection in. A table that is full ends it at once.
+    /// Takes a new connection in. Beyond the maximum it is refused with 503; where even that is
+    /// being said to many, it is ended at once.
     pub(crate) fn accept(&mut self, descriptor: Descriptor) {
         let now = self.shared.now;
         let opening = Opening { head: Vec::new(), scan: Head::request() };
@@ -77,8 +81,12 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             since: now,
             waiting: Waiting::Nothing,
         };
+        let full = self.slots.count() >= self.shared.config().connections_max;
         match self.slots.insert(|_| peer) {
             Some(key) => {
+                if full {
+                    self.refuse(key, &Refusal::Unavailable { retry_after: 1 }.response());
+                }
                 self.arm(key);
                 self.watch(key);
             }

@@ -84,6 +84,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(super) fn read_messages(&mut self, key: Key, bytes: &mut [u8]) {
         let Self { slots, handler, shared, .. } = self;
         let Some(peer) = slots.at(key) else { return };
+        if peer.link.terminated {
+            // It ends with this turn; what arrived before that is not handed over any more.
+            return;
+        }
         if peer.waiting == Waiting::Pong {
             // Anything is a sign of life.
             peer.waiting = Waiting::Nothing;

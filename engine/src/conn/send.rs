@@ -87,14 +87,20 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     fn drain(&mut self, key: Key) {
         let Self { slots, shared, handler, .. } = self;
         let Some(peer) = slots.at(key) else { return };
-        let Peer { link, state, stage, .. } = peer;
+        let Peer { link, state, stage, waiting, last_received, .. } = peer;
         if !link.backlogged || link.outbox.buffered() > shared.config().outbox_low {
             return;
         }
         link.backlogged = false;
+        // While nothing was read no sign of life could be seen: the time for it begins anew.
+        *last_received = shared.now;
+        if *waiting == Waiting::Pong {
+            *waiting = Waiting::Nothing;
+        }
         if matches!(stage, Stage::Open) {
             handler.drain(&mut Connection { key, state, link, shared });
         }
         self.arm(key);
+        self.watch(key);
     }
 }

@@ -308,6 +308,9 @@ impl Driver for Uring {
 
 impl Drop for Uring {
     fn drop(&mut self) {
+        // The last descriptors are closed by what is still queued.
+        self.push_backlog();
+        let _submitted = self.ring.submit();
         // Nothing may write into the buffers or read from the flights once they are freed.
         let timeout = Timespec::from(CANCEL_TIMEOUT);
         let _cancelled =

@@ -1,0 +1,115 @@
+//! A server in a thread of its own, which ends with the test.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use ringwire::{Config, Error, Handle, Handler, Server};
+
+use crate::client::Client;
+use crate::echo::{Echo, Event};
+use crate::patience::PATIENCE;
+
+/// One worker, which shares the cores with those of the other tests. Nothing of its time-outs comes
+/// within [`PATIENCE`]: what a test sees happens at once, or because the test has set its time-out.
+#[must_use]
+pub fn config() -> Config {
+    let never = 10 * PATIENCE;
+    Config {
+        workers: 1,
+        pin_workers: false,
+        handshake_timeout: never,
+        send_timeout: never,
+        ping_interval: None,
+        close_timeout: never,
+        linger_timeout: never,
+        stop_timeout: never,
+        ..Config::default()
+    }
+}
+
+/// A server that serves until it is dropped.
+#[derive(Debug)]
+pub struct TestServer {
+    address: SocketAddr,
+    handle: Handle,
+    ended: mpsc::Receiver<Result<(), Error>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// Serves with the handlers of `factory` on a free port of the loopback.
+    ///
+    /// # Panics
+    /// If that is not possible here.
+    pub fn start<H: Handler>(
+        config: Config,
+        factory: impl Fn(usize) -> H + Send + Sync + 'static,
+    ) -> Self {
+        let server = Server::bind("127.0.0.1:0", config).expect("the server listens");
+        let (address, handle) = (server.address(), server.handle());
+        let (ready, serves) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let body = move || {
+            let told = || ready.send(()).expect("the test waits");
+            // The test may have ended without waiting for this.
+            let _told = end.send(server.run_with(factory, told));
+        };
+        let thread = thread::Builder::new().spawn(body).expect("a thread starts");
+        serves.recv_timeout(PATIENCE).expect("the server serves");
+        Self { address, handle, ended, thread: Some(thread) }
+    }
+
+    /// Serves with [`Echo`]; what happens is told to the receiver.
+    #[must_use]
+    pub fn echo(config: Config) -> (Self, mpsc::Receiver<Event>) {
+        let (sender, events) = mpsc::channel();
+        (Self::start(config, move |worker| Echo::new(worker, sender.clone())), events)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What reaches it from any thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// A client whose connection is open.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::open(self.address)
+    }
+
+    /// Waits until `run` has returned, and says what it did.
+    ///
+    /// # Errors
+    /// What `run` returned.
+    ///
+    /// # Panics
+    /// If it does not return in time.
+    pub fn join(mut self) -> Result<(), Error> {
+        let result = self.ended.recv_timeout(PATIENCE).expect("the server ends");
+        self.thread.take().map(JoinHandle::join);
+        result
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if self.thread.is_none() {
+            return;
+        }
+        self.handle.stop_now();
+        let ended = self.ended.recv_timeout(PATIENCE);
+        // A test that has failed already says why.
+        if !thread::panicking() {
+            assert!(matches!(ended, Ok(Ok(()))), "the server ended with {ended:?}");
+            self.thread.take().map(JoinHandle::join);
+        }
+    }
+}
