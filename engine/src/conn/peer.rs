@@ -162,3 +162,14 @@ impl<S> Peer<S> {
         [idle, sign].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Peer;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // With its generation and 16 bytes in the wheel it is all that the engine keeps of one.
+        assert!(size_of::<Peer<()>>() <= 200, "{} bytes", size_of::<Peer<()>>());
+    }
+}
