@@ -177,6 +177,18 @@ impl Settings {
         if !marks.is_sorted() || config.outbox_high == 0 {
             return Err(ConfigError::Marks);
         }
+        let waits = [
+            ("handshake_timeout", Some(config.handshake_timeout)),
+            ("send_timeout", Some(config.send_timeout)),
+            ("idle_timeout", config.idle_timeout),
+            ("ping_interval", config.ping_interval),
+            ("pong_timeout", Some(config.pong_timeout)),
+        ];
+        // No peer could meet these; the other three may well be zero.
+        if let Some((field, _)) = waits.into_iter().find(|(_, wait)| *wait == Some(Duration::ZERO))
+        {
+            return Err(ConfigError::Zero { field });
+        }
         if config.mailbox_size == 0 {
             return Err(ConfigError::Zero { field: "mailbox_size" });
         }
@@ -212,6 +224,8 @@ mod tests {
             resolved(|config| config.outbox_low = config.outbox_high + 1),
             resolved(|config| config.outbox_size_max = config.outbox_high - 1),
             resolved(|config| config.mailbox_size = 0),
+            resolved(|config| config.handshake_timeout = Duration::ZERO),
+            resolved(|config| config.ping_interval = Some(Duration::ZERO)),
         ];
         for (index, settings) in errors.into_iter().enumerate() {
             assert!(settings.is_err(), "{index}");

@@ -134,10 +134,12 @@ impl Server {
                 }
             }
             drop(started);
-            if starts.iter().take(threads.len()).filter(|serves| *serves).count()
-                == settings.workers
-            {
+            let serving = starts.iter().take(threads.len()).filter(|serves| *serves).count();
+            if serving == settings.workers {
+                // Should it panic, nobody would stop the workers that are waited for.
+                let guard = StopOnDrop(&handle);
                 ready();
+                std::mem::forget(guard);
             }
             for thread in threads {
                 let ended = thread.join().unwrap_or(Err(Error::HandlerPanicked));
@@ -145,6 +147,15 @@ impl Server {
             }
             result
         })
+    }
+}
+
+/// Stops the server when it is dropped.
+struct StopOnDrop<'a>(&'a Handle);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop_now();
     }
 }
 

@@ -19,7 +19,7 @@ use crate::timer::Time;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One thread's share of a server: a driver, its connections, a handler, a mailbox.
-pub(crate) struct Worker<D, H: Handler> {
+pub(crate) struct Worker<D: Driver, H: Handler> {
     connections: Connections<D, H>,
     mailbox: Arc<Mailbox<Mail>>,
     accepting: Accepting,
@@ -77,6 +77,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     /// One turn of the loop. `false`: the server has been stopped and nothing is left.
     pub(crate) fn turn(&mut self) -> io::Result<bool> {
         if self.stopping != Stopping::No && self.connections.count() == 0 {
+            self.finish()?;
             return Ok(false);
         }
         self.wait()?;
@@ -210,6 +211,17 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         }
     }
 
+    /// Nothing is left: what is queued is carried out, and who was accepted meanwhile is ended.
+    fn finish(&mut self) -> io::Result<()> {
+        self.connections.driver.wait(Some(Duration::ZERO), &mut self.completions)?;
+        for completion in self.completions.drain(..) {
+            if let Completion::Accepted { result: Ok(descriptor), .. } = completion {
+                self.connections.driver.close(descriptor);
+            }
+        }
+        Ok(())
+    }
+
     /// Accepts nobody any more and closes every connection.
     fn stop(&mut self) {
         if self.stopping != Stopping::No {
@@ -235,8 +247,10 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     }
 }
 
-impl<D, H: Handler> Drop for Worker<D, H> {
+impl<D: Driver, H: Handler> Drop for Worker<D, H> {
     fn drop(&mut self) {
         self.mailbox.close();
+        // None are left but after an error or a panic.
+        self.connections.abandon();
     }
 }

@@ -186,6 +186,13 @@ impl Client {
         std::mem::take(&mut self.received)
     }
 
+    /// Reads `size` bytes of any kind, fewer where the stream ends.
+    pub fn take(&mut self, size: usize) -> Vec<u8> {
+        while self.received.len() < size && self.receive() {}
+        let size = size.min(self.received.len());
+        self.received.drain(..size).collect()
+    }
+
     /// Whether the server says nothing for a while.
     ///
     /// # Panics

@@ -245,3 +245,14 @@ fn a_handler_that_panics_ends_all_workers() {
     drop((others, client));
     assert!(matches!(server.join(), Err(Error::HandlerPanicked)));
 }
+
+#[test]
+fn a_panic_leaves_no_connection_open() {
+    let config = Config { workers: 1, ..config() };
+    let server = TestServer::start(config, |_worker| Unruly::default());
+    let (mut culprit, mut bystander) = (server.client(), server.client());
+    culprit.write(text("panic"));
+    culprit.read_to_end();
+    bystander.read_to_end();
+    assert!(matches!(server.join(), Err(Error::HandlerPanicked)));
+}

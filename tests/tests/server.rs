@@ -247,3 +247,19 @@ fn a_peer_that_never_answers_a_close() {
     let error = events.recv_timeout(PATIENCE).expect("an event");
     assert_eq!(error, Event::Error(End::TimeOut(TimeOut::Close)));
 }
+
+#[test]
+fn a_stop_closes_what_a_peer_has_half_closed() {
+    for _ in 0..3 {
+        let (server, _events) = TestServer::echo(config());
+        let mut client = server.client();
+        server.handle().stop();
+        let frame = client.read_frame().expect("a close frame");
+        assert_eq!(frame.close_code(), Some(1001));
+        client.write(close(1001, ""));
+        client.end();
+        // The end comes, though the last thing that the server does is to close this socket.
+        client.read_to_end();
+        assert!(server.join().is_ok());
+    }
+}

@@ -26,6 +26,7 @@ struct Told {
     open: bool,
     closed: bool,
     failed: bool,
+    terminated: bool,
 }
 
 impl Handler for Books {
@@ -41,7 +42,9 @@ impl Handler for Books {
 
     fn message(&mut self, connection: &mut Connection<'_, Told>, message: Message<'_>) {
         assert!(connection.state().open && !connection.state().closed, "a message after the end");
+        assert!(!connection.state().terminated, "a message after terminate");
         if message.as_bytes() == b"terminate" {
+            connection.state().terminated = true;
             connection.terminate();
         } else if message.as_bytes() == b"close" {
             assert!(connection.close(4321, "as asked").is_ok() || !connection.is_open());

@@ -155,3 +155,26 @@ fn a_peer_that_never_ends_its_side_is_left() {
     }
     assert!(begun.elapsed() >= SHORT / 2);
 }
+
+#[test]
+fn a_slow_reader_gets_all_of_a_large_message() {
+    // More than the kernel's buffers hold.
+    const SIZE: usize = 16 << 20;
+    let send_timeout = Duration::from_millis(400);
+    let close_timeout = Duration::from_millis(400);
+    let (server, _events) = TestServer::echo(Config { send_timeout, close_timeout, ..config() });
+    let mut client = server.client();
+    client.write(binary(vec![7; SIZE]));
+    // Reads all the time, but for longer than any of the time-outs.
+    let begin = Instant::now();
+    let mut left = SIZE + 10;
+    while left > 0 {
+        let size = left.min(SIZE / 16);
+        assert_eq!(client.take(size).len(), size);
+        left -= size;
+        std::thread::sleep(send_timeout / 8);
+    }
+    assert!(begin.elapsed() > send_timeout);
+    client.write(text("still there"));
+    client.expect(&Frame::text("still there"));
+}

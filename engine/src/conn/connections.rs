@@ -80,6 +80,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             last_progress: now,
             since: now,
             waiting: Waiting::Nothing,
+            leaving: 0,
         };
         let full = self.slots.count() >= self.shared.config().connections_max;
         match self.slots.insert(|_| peer) {
@@ -123,6 +124,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Stage::Opening(_) => self.refuse(key, &stopping()),
             Stage::Open => self.close(key, Close { code: Some(1001), reason: "" }),
             Stage::Lingering(_) | Stage::Terminating => {}
+        }
+    }
+
+    /// Ends every connection without a word or a wait: the worker ends before them.
+    pub(crate) fn abandon(&mut self) {
+        let keys: Vec<Key> = self.keys().collect();
+        for key in keys {
+            if let Some(peer) = self.slots.remove(key) {
+                self.driver.abandon(peer.descriptor);
+            }
         }
     }
 

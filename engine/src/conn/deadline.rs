@@ -70,9 +70,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     fn expire_ping(&mut self, key: Key) {
         let Self { slots, shared, .. } = self;
-        let Some(Peer { link, waiting, since, .. }) = slots.at(key) else { return };
+        let Some(Peer { link, waiting, leaving, since, .. }) = slots.at(key) else { return };
         if link.sender.ping(b"", &mut shared.workspace, &mut link.outbox.filling).is_ok() {
             *waiting = Waiting::Pong;
+            *leaving = link.outbox.buffered();
             *since = shared.now;
             shared.mark(key, link);
         }

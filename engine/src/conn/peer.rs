@@ -21,9 +21,13 @@ pub(crate) struct Peer<S> {
     pub(crate) last_received: Time,
     /// When the present send began or last made progress.
     pub(crate) last_progress: Time,
-    /// When what is being waited for began: the stage, a ping, a close.
+    /// When what is being waited for began: the stage, or the answer to a ping or a close, which
+    /// have left by then.
     pub(crate) since: Time,
     pub(crate) waiting: Waiting,
+    /// Bytes that have to leave before the ping or the close that is waited on has left.
+    /// `leaving <= link.outbox.buffered()`.
+    pub(crate) leaving: usize,
 }
 
 /// Where a connection is in its life. It only ever goes down this list.
@@ -150,8 +154,9 @@ impl<S> Peer<S> {
             .filter(|_| self.link.sender.closing() == Closing::Open)
             .map(|timeout| (self.link.last_message.after(timeout), Alarm::Idle));
         let sign = match self.waiting {
-            // Nothing is read from a peer that does not take its answers, so it is not asked for a
-            // sign of life: the deadline of the send counts.
+            // What it is to answer has not left yet: the deadline of the send counts.
+            Waiting::Pong | Waiting::Close if self.leaving > 0 => None,
+            // Nor is it asked for a sign of life while nothing is read from it.
             _ if self.link.backlogged => None,
             Waiting::Nothing => config
                 .ping_interval

@@ -64,11 +64,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// The cancellation of a receive has been dealt with.
     pub(crate) fn on_cancelled(&mut self, key: Key) {
-        if let Some(peer) = self.slots.at(key) {
-            peer.in_flight.cancel = false;
-            self.arm(key);
-            self.join(key);
+        let Self { slots, shared, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        peer.in_flight.cancel = false;
+        if peer.wants_cancel() {
+            // It came too early or too late, and the receive is armed.
+            shared.mark(key, &mut peer.link);
         }
+        self.arm(key);
+        self.join(key);
     }
 
     fn read(&mut self, key: Key, bytes: &mut [u8]) {
@@ -159,6 +163,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Some(peer) = self.slots.at(key) else { return };
         match &mut peer.stage {
             Stage::Opening(_) => self.terminate(key),
+            Stage::Open if peer.link.terminated => {}
             Stage::Open => {
                 // It may still read, so what is queued is sent to it.
                 self.tell_end(key, &Cause::Gone);

@@ -33,6 +33,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let closing = peer.link.sender.closing();
         if closing == Closing::CloseSent && peer.waiting != Waiting::Close {
             peer.waiting = Waiting::Close;
+            peer.leaving = peer.link.outbox.buffered();
             peer.since = now;
         }
         if peer.wants_cancel() {
@@ -67,6 +68,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
         };
         peer.last_progress = shared.now;
+        if peer.leaving > 0 {
+            peer.leaving = peer.leaving.saturating_sub(size);
+            // When the ping or the close has left, the time for its answer begins.
+            peer.since = shared.now;
+        }
         if let Some(from) = peer.link.outbox.land(&bytes, size) {
             driver.send(key, peer.descriptor, bytes, from);
             return;
@@ -79,6 +85,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     shared.mark(key, &mut peer.link);
                 }
                 self.drain(key);
+                self.watch(key);
             }
         }
     }
@@ -88,7 +95,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, shared, handler, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         let Peer { link, state, stage, waiting, last_received, .. } = peer;
-        if !link.backlogged || link.outbox.buffered() > shared.config().outbox_low {
+        let low = shared.config().outbox_low;
+        if !link.backlogged || link.terminated || link.outbox.buffered() > low {
             return;
         }
         link.backlogged = false;
@@ -101,6 +109,5 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             handler.drain(&mut Connection { key, state, link, shared });
         }
         self.arm(key);
-        self.watch(key);
     }
 }

@@ -152,9 +152,13 @@ impl<S> Connection<'_, S> {
     /// Sends a ping of at most 125 bytes. The engine sends its own as well
     /// ([`Config::ping_interval`]).
     pub fn ping(&mut self, payload: &[u8]) -> Sent {
-        self.append(payload.len(), |link, workspace| {
+        // A ping is no message: a connection that only pings is idle.
+        let last_message = self.link.last_message;
+        let sent = self.append(payload.len(), |link, workspace| {
             link.sender.ping(payload, workspace, &mut link.outbox.filling)
-        })
+        });
+        self.link.last_message = last_message;
+        sent
     }
 
     /// Begins the closing handshake. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`
@@ -205,10 +209,11 @@ impl<S> Connection<'_, S> {
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
         }
-        match write(link, &mut shared.workspace) {
-            Ok(()) => {}
-            Err(Misuse::Closing) => return Sent::Closed,
-            Err(misuse) => return Sent::Misused(misuse),
+        if let Err(misuse) = write(link, &mut shared.workspace) {
+            if link.outbox.filling.is_empty() {
+                shared.store.give(std::mem::take(&mut link.outbox.filling));
+            }
+            return if misuse == Misuse::Closing { Sent::Closed } else { Sent::Misused(misuse) };
         }
         link.last_message = shared.now;
         shared.mark(*key, link);

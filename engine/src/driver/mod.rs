@@ -66,6 +66,9 @@ pub(crate) trait Driver {
     /// Gives the descriptor back to the system. Nothing is in flight on it.
     fn close(&mut self, descriptor: Descriptor);
 
+    /// Ends a connection with whatever is in flight on it. The driver is dropped next.
+    fn abandon(&mut self, descriptor: Descriptor);
+
     /// The address of the peer, if the system still knows it.
     fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr>;
 

@@ -92,6 +92,10 @@ impl Driver for Sim {
         self.world.borrow_mut().close(descriptor);
     }
 
+    fn abandon(&mut self, descriptor: Descriptor) {
+        self.world.borrow_mut().abandon(descriptor);
+    }
+
     fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr> {
         let port = u16::try_from(descriptor.0).ok()?;
         Some((Ipv4Addr::LOCALHOST, port).into())

@@ -177,6 +177,11 @@ impl World {
         socket.ended = true;
     }
 
+    pub(crate) fn abandon(&mut self, descriptor: Descriptor) {
+        let socket = self.open(descriptor);
+        (socket.closed, socket.ended) = (true, true);
+    }
+
     pub(crate) fn recycle(&mut self, lease: Lease) {
         let known = self.buffers.iter().any(|(id, _)| *id == lease.id);
         assert!(!known, "buffer {} came back twice", lease.id);

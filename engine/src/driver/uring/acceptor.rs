@@ -29,6 +29,13 @@ impl Acceptor {
         self.listener = None;
     }
 
+    /// Takes the spare descriptor back that another thread was quicker to use, if there is one.
+    pub(super) fn restore(&mut self) {
+        if self.spare.is_none() {
+            self.spare = spare().ok();
+        }
+    }
+
     /// Accepts one waiting peer in place of the spare descriptor and ends it at once. `false`:
     /// there was none, or it could not be done.
     pub(super) fn refuse(&mut self) -> bool {
@@ -44,8 +51,8 @@ impl Acceptor {
             refused = listener.accept().is_ok();
             let _blocking_again = listener.set_nonblocking(false);
         }
-        // Somebody else may have taken the descriptor; the next refusal tries again.
-        self.spare = spare().ok();
+        // Somebody else may have taken the descriptor; the next accept tries again.
+        self.restore();
         refused
     }
 }

@@ -220,6 +220,7 @@ impl Driver for Uring {
     }
 
     fn accept(&mut self) {
+        self.acceptor.restore();
         if let Some(listener) = self.acceptor.descriptor() {
             let accept = opcode::AcceptMulti::new(Fd(listener)).flags(libc::SOCK_CLOEXEC);
             self.push(accept.build(), Token::of(Operation::Accept));
@@ -259,8 +260,9 @@ impl Driver for Uring {
         let size = u32::try_from(rest.len().min(SEND_SIZE_MAX)).unwrap_or(0);
         // Moving the vector into `flights` does not move its bytes.
         let send = opcode::Send::new(Fd(descriptor.0), rest.as_ptr(), size)
-            // All of it before it completes, and no signal when the peer is gone.
-            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            // No signal when the peer is gone. Not MSG_WAITALL: it would complete with the last
+            // byte only, so that nobody could tell a slow peer from one that takes nothing.
+            .flags(libc::MSG_NOSIGNAL)
             .build();
         let slot = self.flights.begin(Flight { key, bytes });
         self.push(send, Token::new(Operation::Send, Key { slot, generation: 0 }));
@@ -282,6 +284,12 @@ impl Driver for Uring {
         let close = opcode::Close::new(Fd(descriptor.0)).build();
         let close = close.flags(squeue::Flags::SKIP_SUCCESS);
         self.push(close, Token::of(Operation::Close));
+    }
+
+    fn abandon(&mut self, descriptor: Descriptor) {
+        // What is in flight holds the socket until the ring ends.
+        self.shutdown(descriptor, Shutdown::Both);
+        self.close(descriptor);
     }
 
     fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr> {

@@ -12,6 +12,9 @@ use crate::driver::{Completion, Descriptor, Driver, Fault, Key};
 /// How long a working kernel could possibly take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Waits for one completion, so many of which signals may end.
+const TRIES: usize = 4;
+
 /// Receives two pieces and the end of the stream.
 pub(super) fn receive(driver: &mut impl Driver) -> io::Result<()> {
     let (mut near, far) = UnixStream::pair()?;
@@ -35,7 +38,13 @@ pub(super) fn receive(driver: &mut impl Driver) -> io::Result<()> {
 /// What the next completion brought, and whether more will come.
 fn received(driver: &mut impl Driver) -> io::Result<(Vec<u8>, bool)> {
     let mut completions = Vec::new();
-    driver.wait(Some(TIMEOUT), &mut completions)?;
+    // A signal ends a wait early.
+    for _ in 0..TRIES {
+        driver.wait(Some(TIMEOUT), &mut completions)?;
+        if !completions.is_empty() {
+            break;
+        }
+    }
     let first = completions.pop();
     if !completions.is_empty() {
         return Err(io::Error::other("more completions than operations"));
