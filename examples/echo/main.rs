@@ -6,7 +6,9 @@ use std::{env, thread};
 
 use mimalloc::MiMalloc;
 use options::{HELP, Options};
-use ringwire::{Config, Connection, Handle, Handler, Limits, Message, Request, Response, Server};
+use ringwire::{
+    Config, Connection, Handle, Handler, Limits, Message, Request, Response, Server, Upgrade,
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -21,6 +23,14 @@ struct Echo;
 
 impl Handler for Echo {
     type State = ();
+
+    fn upgrade(&mut self, request: &Request<'_>) -> Upgrade<()> {
+        // A client that offers subprotocols fails where none is chosen; an echo speaks any.
+        match request.subprotocols().next() {
+            Some(name) => Upgrade::accept().subprotocol(name.to_owned()),
+            None => Upgrade::accept(),
+        }
+    }
 
     fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
         connection.send(&message);
