@@ -41,6 +41,8 @@ pub enum Violation {
     FrameTooBig,
     /// A message larger than [`Limits::message_size_max`](crate::Limits::message_size_max).
     MessageTooBig,
+    /// A compressed message that cannot be decompressed.
+    CompressionCorrupt,
     /// More fragments than [`Limits::fragments_max`](crate::Limits::fragments_max).
     TooManyFragments,
 }
@@ -66,6 +68,8 @@ impl Violation {
             //= the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the
             //= WebSocket Connection_.
             Self::InvalidUtf8 => 1007,
+            // RFC 7692 names no code; the data is not what its frame says it is.
+            Self::CompressionCorrupt => 1007,
             Self::FrameTooBig | Self::MessageTooBig => 1009,
             Self::TooManyFragments => 1008,
         }
@@ -85,6 +89,7 @@ impl Violation {
             Self::InvalidUtf8 => "8.1",
             Self::CloseTruncated => "5.5.1",
             Self::CloseCode(_) => "7.4",
+            Self::CompressionCorrupt => "7.4.1",
             Self::FrameTooBig | Self::MessageTooBig | Self::TooManyFragments => "10.4",
         }
     }
@@ -109,6 +114,7 @@ impl Violation {
             Self::CloseCode(_) => "the close code must not be sent",
             Self::FrameTooBig => "the frame is too big",
             Self::MessageTooBig => "the message is too big",
+            Self::CompressionCorrupt => "the compressed message is corrupt",
             Self::TooManyFragments => "the message has too many fragments",
         }
     }
@@ -168,7 +174,8 @@ impl Error for Misuse {}
 mod tests {
     use super::Violation;
 
-    const ALL: [Violation; 16] = [
+    const ALL: [Violation; 17] = [
+        Violation::CompressionCorrupt,
         Violation::ReservedBits,
         Violation::ReservedOpcode(3),
         Violation::Unmasked,

@@ -26,6 +26,7 @@
 //! | [`frame`] | opcodes, headers, close payloads: pure functions |
 //! | [`mask`] | masking, one file per instruction set |
 //! | [`utf8`] | validation that may stop and go on anywhere, one file per instruction set |
+//! | [`deflate`] | `permessage-deflate` (RFC 7692): negotiation, compressor, decompressor |
 //! | `message` | fragments put together, within limits |
 //! | `receiver`, `sender` | the two halves |
 //! | `closing` | the closing handshake as one state machine |
@@ -35,6 +36,7 @@
 extern crate alloc;
 
 mod closing;
+pub mod deflate;
 mod error;
 mod event;
 pub mod frame;

@@ -1,7 +1,9 @@
 //! What the peer sends, as events that are pulled one at a time.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::deflate::{Agreed, Inflating};
 use crate::event::{Event, Message};
 use crate::frame::close::Close;
 use crate::frame::header::{Header, SIZE_MAX};
@@ -48,6 +50,8 @@ pub struct Receiver {
     assembler: Assembler,
     /// The payload of a control frame that comes in pieces, at most 125 bytes.
     control: Vec<u8>,
+    /// Where compression was negotiated.
+    inflating: Option<Box<Inflating>>,
 }
 
 /// Where in the stream of frames the next byte belongs.
@@ -104,7 +108,17 @@ impl Receiver {
             header_size: 0,
             assembler: Assembler::new(),
             control: Vec::new(),
+            inflating: None,
         }
+    }
+
+    /// Adds what the handshake has `agreed` on: the peer may compress its messages. Beyond 64 KiB
+    /// a message that grows by more than `ratio_max` is too big, whatever the limits say.
+    #[must_use]
+    pub fn with_deflate(mut self, agreed: &Agreed, ratio_max: u32) -> Self {
+        let takeover = agreed.takeover(self.role.peer());
+        self.inflating = Some(Box::new(Inflating::new(takeover, ratio_max)));
+        self
     }
 
     /// The next event in `input`, or `None` when all of it has been used.
@@ -205,7 +219,7 @@ impl Receiver {
                 let Some(header) = self.pull_header(input)? else { return Ok(Pulled::Nothing) };
                 self.pull_frame(header, input, workspace)
             }
-            Stage::Payload(frame) => self.pull_payload(frame, input),
+            Stage::Payload(frame) => self.pull_payload(frame, input, workspace),
             Stage::Over => {
                 *input = &mut [];
                 Ok(Pulled::Nothing)
@@ -217,7 +231,7 @@ impl Receiver {
     #[inline]
     fn pull_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
         if self.header_size == 0 {
-            match Header::decode(input, self.role.peer())? {
+            match self.decode(input)? {
                 Some((header, size)) => {
                     advance(input, size);
                     return Ok(Some(header));
@@ -227,6 +241,11 @@ impl Receiver {
             }
         }
         self.pull_header_split(input)
+    }
+
+    #[inline]
+    fn decode(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, Violation> {
+        Header::decode_negotiated(bytes, self.role.peer(), self.inflating.is_some())
     }
 
     #[cold]
@@ -240,7 +259,7 @@ impl Receiver {
             advance(input, 1);
             self.header_size += 1;
             let gathered = &self.header[..=at];
-            if let Some((header, _)) = Header::decode(gathered, self.role.peer())? {
+            if let Some((header, _)) = self.decode(gathered)? {
                 self.header_size = 0;
                 return Ok(Some(header));
             }
@@ -256,9 +275,10 @@ impl Receiver {
         input: &mut &'i mut [u8],
         workspace: &mut Workspace,
     ) -> Result<Pulled<'i>, Violation> {
-        let Header { fin, opcode, masking_key, length } = header;
+        let Header { fin, compressed, opcode, masking_key, length } = header;
         if !opcode.is_control() {
-            self.assembler.check(opcode, length, workspace.limits())?;
+            let inflates = compressed || self.inflating.as_ref().is_some_and(|it| it.is_active());
+            self.assembler.check(opcode, length, inflates, workspace.limits())?;
         }
         let kind = match opcode {
             Opcode::Text => Some(Kind::Text),
@@ -266,7 +286,9 @@ impl Receiver {
             Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => None,
         };
         let whole = usize::try_from(length).ok().filter(|&length| length <= input.len());
-        if let (Some(length), true) = (whole, opcode.is_control() || (fin && kind.is_some())) {
+        if let (Some(length), true) =
+            (whole, opcode.is_control() || (fin && kind.is_some() && !compressed))
+        {
             let payload = advance(input, length);
             if let Some(key) = masking_key {
                 mask::apply(payload, key, 0);
@@ -281,10 +303,13 @@ impl Receiver {
             self.control = workspace.take();
         } else {
             self.assembler.begin(kind, workspace);
+            if let (true, Some(inflating)) = (compressed, &mut self.inflating) {
+                inflating.begin(workspace);
+            }
         }
         let frame = Frame { remaining: length, masking_key, phase: 0, fin, opcode };
         self.stage = Stage::Payload(frame);
-        self.pull_payload(frame, input)
+        self.pull_payload(frame, input, workspace)
     }
 
     /// Takes the next piece of the payload of a frame that does not lie whole in the input, or
@@ -293,6 +318,7 @@ impl Receiver {
         &mut self,
         mut frame: Frame,
         input: &mut &'i mut [u8],
+        workspace: &mut Workspace,
     ) -> Result<Pulled<'i>, Violation> {
         let remaining = usize::try_from(frame.remaining).unwrap_or(usize::MAX);
         let piece = advance(input, remaining.min(input.len()));
@@ -302,6 +328,11 @@ impl Receiver {
         let rest = remaining - piece.len();
         if frame.opcode.is_control() {
             self.control.extend_from_slice(piece);
+        } else if let Some(inflating) = self.inflating.as_mut().filter(|it| it.is_active()) {
+            inflating.push(piece, &mut self.assembler, workspace.limits())?;
+            if rest == 0 && frame.fin {
+                inflating.finish(workspace)?;
+            }
         } else {
             self.assembler.push(piece, rest)?;
         }
@@ -337,6 +368,9 @@ impl Receiver {
 
     /// From here on everything is discarded.
     fn stop(&mut self, workspace: &mut Workspace) {
+        if let Some(inflating) = &mut self.inflating {
+            inflating.stop(workspace);
+        }
         self.assembler.reset(workspace);
         workspace.give(core::mem::take(&mut self.control));
         self.header_size = 0;

@@ -1,8 +1,10 @@
 //! What this side sends, as bytes appended to the caller's buffer.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::closing::{Closing, Step, Verdict};
+use crate::deflate::{Agreed, Deflating, Policy};
 use crate::event::Payload;
 use crate::frame::close::Close;
 use crate::frame::header::{CONTROL_SIZE_MAX, Header, SIZE_MAX};
@@ -21,13 +23,24 @@ pub struct Sender {
     closing: Closing,
     /// The kind of the message whose last fragment has not been sent.
     unfinished: Option<Kind>,
+    /// Where compression was negotiated.
+    deflating: Option<Box<Deflating>>,
 }
 
 impl Sender {
     /// The sending half of a connection that has just been opened.
     #[must_use]
     pub const fn new(role: Role) -> Self {
-        Self { role, closing: Closing::Open, unfinished: None }
+        Self { role, closing: Closing::Open, unfinished: None, deflating: None }
+    }
+
+    /// Adds what the handshake has `agreed` on: [`Sender::message`] compresses, as `policy` says.
+    #[must_use]
+    pub fn with_deflate(mut self, agreed: &Agreed, policy: &Policy) -> Self {
+        let settings = policy.settings(agreed, self.role);
+        let takeover = agreed.takeover(self.role);
+        self.deflating = Some(Box::new(Deflating::new(settings, takeover, policy.size_min)));
+        self
     }
 
     /// How far the closing handshake has come.
@@ -54,11 +67,52 @@ impl Sender {
             return Err(Misuse::MessageUnfinished);
         }
         let opcode = kind(payload).opcode();
+        if self.deflating.is_some() {
+            return self.message_compressed(opcode, payload, workspace, out);
+        }
         self.frame(true, opcode, payload.as_bytes(), workspace, out)
     }
 
-    /// Sends a fragment of a message. The first one says the kind of it, `fin` marks the last one.
-    /// The fragments of a text end between characters, since each is a `str`; the RFC allows more.
+    /// Sends a whole message uncompressed, also where compression was negotiated: for what is
+    /// compressed already, or holds a secret next to what an attacker may choose.
+    ///
+    /// # Errors
+    /// As [`Sender::message`].
+    pub fn message_uncompressed<'a>(
+        &mut self,
+        payload: impl Into<Payload<'a>>,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        let deflating = self.deflating.take();
+        let sent = self.message(payload, workspace, out);
+        self.deflating = deflating;
+        sent
+    }
+
+    #[cold]
+    fn message_compressed(
+        &mut self,
+        opcode: Opcode,
+        payload: Payload<'_>,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        // Before the window takes note of the message: after that it has to be sent.
+        let masking_key = self.masking_key(workspace)?;
+        let mut compressed = workspace.take();
+        let is_compressed = self.deflating.as_mut().is_some_and(|deflating| {
+            deflating.compress(payload.as_bytes(), workspace, &mut compressed)
+        });
+        let bytes = if is_compressed { &compressed } else { payload.as_bytes() };
+        append(true, is_compressed, opcode, masking_key, bytes, out);
+        workspace.give(compressed);
+        Ok(())
+    }
+
+    /// Sends a fragment of a message, never compressed. The first one says the kind of it, `fin`
+    /// marks the last one. The fragments of a text end between characters, since each is a `str`;
+    /// the RFC allows more.
     ///
     /// # Errors
     /// As [`Sender::message`]; [`Misuse::MessageUnfinished`] where the kind changes.
@@ -247,18 +301,35 @@ impl Sender {
         workspace: &mut Workspace,
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
-        let masking_key = match self.role {
-            Role::Client => Some(workspace.masking_key()?),
-            Role::Server => None,
-        };
-        out.reserve(SIZE_MAX + payload.len());
-        Header { fin, opcode, masking_key, length: payload.len() as u64 }.encode(out);
-        let start = out.len();
-        out.extend_from_slice(payload);
-        if let Some(key) = masking_key {
-            mask::apply(&mut out[start..], key, 0);
-        }
+        let masking_key = self.masking_key(workspace)?;
+        append(fin, false, opcode, masking_key, payload, out);
         Ok(())
+    }
+
+    #[inline]
+    fn masking_key(&self, workspace: &mut Workspace) -> Result<Option<[u8; 4]>, Misuse> {
+        match self.role {
+            Role::Client => Ok(Some(workspace.masking_key()?)),
+            Role::Server => Ok(None),
+        }
+    }
+}
+
+#[inline]
+fn append(
+    fin: bool,
+    compressed: bool,
+    opcode: Opcode,
+    masking_key: Option<[u8; 4]>,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) {
+    out.reserve(SIZE_MAX + payload.len());
+    Header { fin, compressed, opcode, masking_key, length: payload.len() as u64 }.encode(out);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    if let Some(key) = masking_key {
+        mask::apply(&mut out[start..], key, 0);
     }
 }
 

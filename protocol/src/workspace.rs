@@ -4,7 +4,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::deflate::Pool;
 use crate::{Limits, Misuse};
+
+/// Idle compressors and decompressors, up to 495 and 56 kilobytes each. Without takeover one of
+/// each serves a thread; the rest is for several settings and for messages that arrive in pieces.
+const POOL_COUNT_MAX: usize = 4;
 
 /// Buffers that wait for their next message. More would only serve that many messages in pieces at
 /// the same time.
@@ -28,6 +33,8 @@ pub struct Workspace {
     limits: Limits,
     /// Empty, each with some capacity. `spare.len() <= SPARE_COUNT_MAX`.
     spare: Vec<Vec<u8>>,
+    /// The compressors and decompressors that no connection holds.
+    pool: Pool,
     masking_keys: Option<Box<dyn FnMut() -> [u8; 4]>>,
 }
 
@@ -35,7 +42,7 @@ impl Workspace {
     /// A workspace for servers.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, spare: Vec::new(), masking_keys: None }
+        Self { limits, spare: Vec::new(), pool: Pool::new(POOL_COUNT_MAX), masking_keys: None }
     }
 
     /// Adds what clients need: a source of masking keys.
@@ -58,6 +65,10 @@ impl Workspace {
             Some(source) => Ok(source()),
             None => Err(Misuse::MaskingKeysMissing),
         }
+    }
+
+    pub(crate) const fn pool(&mut self) -> &mut Pool {
+        &mut self.pool
     }
 
     /// An empty buffer, with the capacity of an earlier message where one is spare.

@@ -21,6 +21,7 @@ pub const SIZE_MAX: usize = 14;
 pub const CONTROL_SIZE_MAX: usize = 125;
 
 const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
 const RESERVED: u8 = 0x70;
 const MASK: u8 = 0x80;
 
@@ -29,6 +30,8 @@ const MASK: u8 = 0x80;
 pub struct Header {
     /// The last frame of its message.
     pub fin: bool,
+    /// RSV1: the first frame of a message that `permessage-deflate` compressed.
+    pub compressed: bool,
     /// What the frame is.
     pub opcode: Opcode,
     /// The masking key of a client's frame.
@@ -59,8 +62,23 @@ impl Header {
     /// What RFC 6455 sections 5.1, 5.2 and 5.5 forbid in a header.
     #[inline]
     pub fn decode(bytes: &[u8], sender: Role) -> Result<Option<(Self, usize)>, Violation> {
+        Self::decode_negotiated(bytes, sender, false)
+    }
+
+    /// As [`Header::decode`], on a connection where RSV1 may mark a compressed message if `deflate`
+    /// says that `permessage-deflate` was negotiated.
+    ///
+    /// # Errors
+    /// As [`Header::decode`]; RSV1 on any but the first frame of a data message.
+    #[inline]
+    pub fn decode_negotiated(
+        bytes: &[u8],
+        sender: Role,
+        deflate: bool,
+    ) -> Result<Option<(Self, usize)>, Violation> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
-        let (fin, opcode) = decode_first(first)?;
+        let (fin, opcode) = decode_first(first, deflate)?;
+        let compressed = first & RSV1 != 0;
         let Some((&second, rest)) = rest.split_first() else { return Ok(None) };
         let masked = decode_mask(second, sender)?;
         let short = second & !MASK;
@@ -76,13 +94,14 @@ impl Header {
         } else {
             (None, rest)
         };
-        Ok(Some((Self { fin, opcode, masking_key, length }, bytes.len() - rest.len())))
+        Ok(Some((Self { fin, compressed, opcode, masking_key, length }, bytes.len() - rest.len())))
     }
 
     /// Appends the header to `out`, in its shortest form.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let first = if self.fin { FIN } else { 0 } | self.opcode as u8;
+        let reserved = if self.compressed { RSV1 } else { 0 };
+        let first = if self.fin { FIN } else { 0 } | reserved | self.opcode as u8;
         let mask = if self.masking_key.is_some() { MASK } else { 0 };
         if let Ok(short @ 0..=125) = u8::try_from(self.length) {
             out.extend_from_slice(&[first, mask | short]);
@@ -99,12 +118,21 @@ impl Header {
     }
 }
 
+/// Whether RSV1 stands where `permessage-deflate` gives it its meaning: on the first frame of a
+/// message, so neither on a continuation nor on a control frame (RFC 7692 section 6.1).
+#[cold]
+fn is_compressed(first: u8) -> bool {
+    let opcode = first & 0xF;
+    let begins = opcode == Opcode::Text as u8 || opcode == Opcode::Binary as u8;
+    begins && first & RESERVED == RSV1
+}
+
 #[inline]
-fn decode_first(first: u8) -> Result<(bool, Opcode), Violation> {
+fn decode_first(first: u8, deflate: bool) -> Result<(bool, Opcode), Violation> {
     //= RFC 6455 5.2: If a nonzero value is received and none of the negotiated extensions defines
     //= the meaning of such a nonzero value, the receiving endpoint MUST _Fail the WebSocket
     //= Connection_.
-    if first & RESERVED != 0 {
+    if first & RESERVED != 0 && !(deflate && is_compressed(first)) {
         return Err(Violation::ReservedBits);
     }
     let opcode = Opcode::decode(first)?;
@@ -180,7 +208,7 @@ mod tests {
             }
             for (masking_key, role) in [(Some([1, 2, 3, 4]), Role::Client), (None, Role::Server)] {
                 for fin in [opcode.is_control(), true] {
-                    let header = Header { fin, opcode, masking_key, length };
+                    let header = Header { fin, compressed: false, opcode, masking_key, length };
                     let mut bytes = encoded(&header);
                     let size = bytes.len();
                     assert!(size <= SIZE_MAX);
@@ -236,6 +264,26 @@ mod tests {
             });
             assert_eq!(Header::decode(&bytes, Role::Client).err(), expected);
             assert_eq!(Header::decode(&bytes[..2], Role::Client).err(), expected);
+        }
+    }
+
+    #[test]
+    fn rsv1_marks_the_first_frame_of_a_message() {
+        for first in 0..=255_u8 {
+            let plain = Header::decode(&[first & !RSV1, 0x80, 1, 2, 3, 4], Role::Client);
+            let marked = [first | RSV1, 0x80, 1, 2, 3, 4];
+            assert_eq!(Header::decode(&marked, Role::Client), Err(Violation::ReservedBits));
+            let negotiated = Header::decode_negotiated(&marked, Role::Client, true);
+            if matches!(first & 0xF, 1 | 2) && first & 0x30 == 0 {
+                let (header, size) = plain.unwrap().unwrap();
+                let header = Header { compressed: true, ..header };
+                assert_eq!(negotiated, Ok(Some((header, size))));
+                let mut bytes = encoded(&header);
+                bytes[2..].copy_from_slice(&[1, 2, 3, 4]);
+                assert_eq!(bytes, marked);
+            } else {
+                assert_eq!(negotiated, Err(Violation::ReservedBits), "{first:x}");
+            }
         }
     }
 

@@ -55,7 +55,7 @@ impl Assembler {
     }
 
     /// Bytes put together so far.
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         match &self.gathered {
             Gathered::Idle => 0,
             Gathered::Text(text) => text.len(),
@@ -70,6 +70,7 @@ impl Assembler {
         &self,
         opcode: Opcode,
         length: u64,
+        compressed: bool,
         limits: &Limits,
     ) -> Result<(), Violation> {
         //= RFC 6455 5.4: The fragments of one message MUST NOT be interleaved between the
@@ -84,7 +85,9 @@ impl Assembler {
             return Err(Violation::FrameTooBig);
         }
         // `size() <= message_size_max` holds before, so the difference cannot wrap.
-        if length > limits.message_size_max - self.size() {
+        // What a compressed frame adds shows only when it is decompressed, and is bounded there.
+        let size = if compressed { 0 } else { self.size() };
+        if length > limits.message_size_max - size {
             return Err(Violation::MessageTooBig);
         }
         if self.fragments >= limits.fragments_max {

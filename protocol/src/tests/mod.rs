@@ -1,3 +1,4 @@
 //! Both halves together, against streams of frames made by hand and by chance.
 
+mod deflate;
 mod pair;

@@ -1,0 +1,123 @@
+//! What the two halves of a connection add where compression was negotiated.
+
+use alloc::vec::Vec;
+
+use super::{Bounds, Compressor, DecompressError, Decompressor, Settings};
+use crate::message::Assembler;
+use crate::{Limits, Violation, Workspace};
+
+/// The receiver's part: the message that arrives compressed.
+///
+/// `begin` at its first frame, `push` for each piece of payload, `finish` after the last one.
+#[derive(Debug)]
+pub(crate) struct Inflating {
+    takeover: bool,
+    ratio_max: u32,
+    /// Whether the message that is arriving is compressed.
+    is_active: bool,
+    /// Held between messages with takeover only, and not before the first compressed one.
+    decompressor: Option<Decompressor>,
+}
+
+impl Inflating {
+    pub(crate) const fn new(takeover: bool, ratio_max: u32) -> Self {
+        Self { takeover, ratio_max, is_active: false, decompressor: None }
+    }
+
+    pub(crate) const fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    pub(crate) fn begin(&mut self, workspace: &mut Workspace) {
+        self.is_active = true;
+        if self.decompressor.is_none() {
+            self.decompressor = Some(workspace.pool().decompressor());
+        }
+    }
+
+    /// Decompresses into the message, which validates text as it comes.
+    pub(crate) fn push(
+        &mut self,
+        piece: &[u8],
+        assembler: &mut Assembler,
+        limits: &Limits,
+    ) -> Result<(), Violation> {
+        let Some(decompressor) = &mut self.decompressor else { return Ok(()) };
+        let size_max = limits.message_size_max;
+        let bounds = Bounds { size_max, ratio_max: self.ratio_max };
+        let mut sink = |chunk: &[u8]| {
+            let rest = size_max.saturating_sub(assembler.size() + chunk.len());
+            assembler.push(chunk, rest)
+        };
+        decompressor.inflate(piece, &bounds, &mut sink).map_err(violation)
+    }
+
+    pub(crate) fn finish(&mut self, workspace: &mut Workspace) -> Result<(), Violation> {
+        self.is_active = false;
+        if let Some(decompressor) = &mut self.decompressor {
+            decompressor.finish(self.takeover).map_err(violation)?;
+        }
+        if !self.takeover {
+            self.stop(workspace);
+        }
+        Ok(())
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn stop(&mut self, workspace: &mut Workspace) {
+        self.is_active = false;
+        if let Some(decompressor) = self.decompressor.take() {
+            workspace.pool().give_decompressor(decompressor);
+        }
+    }
+}
+
+const fn violation(error: DecompressError<Violation>) -> Violation {
+    match error {
+        DecompressError::TooBig | DecompressError::TooDense => Violation::MessageTooBig,
+        DecompressError::Corrupt => Violation::CompressionCorrupt,
+        DecompressError::Sink(violation) => violation,
+    }
+}
+
+/// The sender's part.
+#[derive(Debug)]
+pub(crate) struct Deflating {
+    settings: Settings,
+    takeover: bool,
+    size_min: usize,
+    /// Held between messages with takeover only, and not before the first compressed one.
+    compressor: Option<Compressor>,
+}
+
+impl Deflating {
+    pub(crate) const fn new(settings: Settings, takeover: bool, size_min: usize) -> Self {
+        Self { settings, takeover, size_min, compressor: None }
+    }
+
+    /// Appends the compressed payload to `out`. `false`, with `out` to be ignored, where the
+    /// message is to go out uncompressed.
+    pub(crate) fn compress(
+        &mut self,
+        message: &[u8],
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if message.len() < self.size_min {
+            return false;
+        }
+        let held = self.compressor.take();
+        let Some(mut compressor) = held.or_else(|| workspace.pool().compressor(self.settings))
+        else {
+            return false;
+        };
+        let done = compressor.compress(message, self.takeover, out).is_ok();
+        if self.takeover {
+            self.compressor = Some(compressor);
+            return done;
+        }
+        workspace.pool().give_compressor(compressor);
+        // With takeover the peer needs it for its window; without, the smaller one goes.
+        done && out.len() < message.len()
+    }
+}
