@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringwire_protocol::deflate::Policy;
 use ringwire_protocol::{Limits, handshake};
 
 use crate::error::ConfigError;
@@ -38,6 +39,11 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// Which web pages may connect. Default [`Origins::Any`].
     pub origins: Origins,
+
+    /// Compression of messages, where a client offers it. Default `None`: it costs memory and time
+    /// that a server of small messages does not get back. A handler may choose otherwise for each
+    /// connection ([`Upgrade::compression`](crate::Upgrade::compression)).
+    pub compression: Option<Compression>,
 
     /// Sizes of messages and frames, and the number of fragments.
     pub limits: Limits,
@@ -95,6 +101,7 @@ impl Default for Config {
             handshake: handshake::Limits::default(),
             handshake_timeout: Duration::from_secs(10),
             origins: Origins::Any,
+            compression: None,
             limits: Limits::default(),
             buffers: 256,
             buffer_size: 32 << 10,
@@ -110,6 +117,44 @@ impl Default for Config {
             stop_timeout: Duration::from_secs(5),
             mailbox_size: 65_536,
         }
+    }
+}
+
+/// How messages are compressed with `permessage-deflate` (RFC 7692).
+///
+/// ```
+/// use ringwire::{Compression, Config, DeflatePolicy};
+///
+/// let policy = DeflatePolicy { server_max_window_bits: 12, ..DeflatePolicy::default() };
+/// let config = Config {
+///     compression: Some(Compression { policy, ..Compression::dedicated() }),
+///     ..Config::default()
+/// };
+/// # let _ = config;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// Windows, takeover, level, and the size under which messages go uncompressed.
+    pub policy: Policy,
+    /// How many times its compressed size a message may have, beyond 64 KiB; more is answered with
+    /// 1009. Default `u32::MAX`, no limit: [`Limits::message_size_max`] holds to the byte in any
+    /// case, and DEFLATE ends at 1,032.
+    pub ratio_max: u32,
+}
+
+impl Compression {
+    /// Nothing is kept between two messages: the worker's own compressors serve all its
+    /// connections, and an idle one holds none.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self { policy: Policy::default().shared(), ratio_max: u32::MAX }
+    }
+
+    /// Each connection keeps its windows, from its first compressed message to its end: small
+    /// messages that resemble one another become smaller still, for some 440 KiB at 15 bits.
+    #[must_use]
+    pub fn dedicated() -> Self {
+        Self { policy: Policy::default(), ratio_max: u32::MAX }
     }
 }
 

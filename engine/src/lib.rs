@@ -49,12 +49,13 @@ mod timer;
 mod worker;
 
 pub use cause::{Cause, Closed, TimeOut};
-pub use config::{Config, Origins};
+pub use config::{Compression, Config, Origins};
 pub use conn::{Connection, ConnectionId, Sent, Upgrade};
 pub use error::{ConfigError, Error, RingStep};
 pub use handle::{Handle, HandleError, OwnedMessage};
 pub use handler::Handler;
 pub use request::Request;
+pub use ringwire_protocol::deflate::Policy as DeflatePolicy;
 pub use ringwire_protocol::handshake::{Limits as HandshakeLimits, Response};
 pub use ringwire_protocol::{Limits, Message, Misuse, Payload, Violation};
 pub use server::Server;

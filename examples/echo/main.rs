@@ -72,6 +72,7 @@ fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     };
     let config = Config {
         workers: options.workers,
+        compression: options.compression,
         limits,
         // An echo answers with what it received, so three answers may wait.
         outbox_size_max: options.message_size_max.saturating_mul(3).max(64 << 20),

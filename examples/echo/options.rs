@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fmt;
 
+use ringwire::Compression;
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 An echo server: sends every message back. Opened in a browser, it shows a page to try it.
@@ -12,6 +14,7 @@ Usage: echo [OPTIONS]
 Options:
   --listen ADDRESS:PORT  where to listen [default: 127.0.0.1:9001; environment: RINGWIRE_LISTEN]
   --workers N            threads, 0 for one per core [default: 0]
+  --compression MODE     off, shared or dedicated (a window per connection) [default: off]
   --max-message BYTES    the largest message that is accepted [default: 16777216]
   --help                 print this
 ";
@@ -21,6 +24,7 @@ Options:
 pub(crate) struct Options {
     pub(crate) listen: String,
     pub(crate) workers: usize,
+    pub(crate) compression: Option<Compression>,
     pub(crate) message_size_max: usize,
     pub(crate) help: bool,
 }
@@ -31,6 +35,7 @@ pub(crate) enum OptionsError {
     Unknown(String),
     ValueMissing(String),
     NotANumber(String, String),
+    NotAMode(String),
     NotText,
 }
 
@@ -41,6 +46,9 @@ impl fmt::Display for OptionsError {
             Self::ValueMissing(option) => write!(formatter, "{option} needs a value"),
             Self::NotANumber(option, value) => {
                 write!(formatter, "{option} needs a number, not {value:?}")
+            }
+            Self::NotAMode(value) => {
+                write!(formatter, "--compression is off, shared or dedicated, not {value:?}")
             }
             Self::NotText => formatter.write_str("an option is not valid text"),
         }
@@ -56,6 +64,7 @@ impl Options {
         let mut options = Self {
             listen: listen.unwrap_or_else(|| "127.0.0.1:9001".into()),
             workers: 0,
+            compression: None,
             message_size_max: 16 << 20,
             help: false,
         };
@@ -70,7 +79,9 @@ impl Options {
                 options.help = true;
                 continue;
             }
-            if !["--listen", "--workers", "--max-message"].contains(&option.as_str()) {
+            if !["--listen", "--workers", "--compression", "--max-message"]
+                .contains(&option.as_str())
+            {
                 return Err(OptionsError::Unknown(option));
             }
             let value = match value {
@@ -83,10 +94,20 @@ impl Options {
             match option.as_str() {
                 "--listen" => options.listen = value,
                 "--workers" => options.workers = number(option, value)?,
+                "--compression" => options.compression = compression(value)?,
                 _ => options.message_size_max = number(option, value)?,
             }
         }
         Ok(options)
+    }
+}
+
+fn compression(value: String) -> Result<Option<Compression>, OptionsError> {
+    match value.as_str() {
+        "off" => Ok(None),
+        "shared" => Ok(Some(Compression::shared())),
+        "dedicated" => Ok(Some(Compression::dedicated())),
+        _ => Err(OptionsError::NotAMode(value)),
     }
 }
 
@@ -112,12 +133,17 @@ mod tests {
         let environment = Options::read([], Some("0.0.0.0:1".into())).unwrap();
         assert_eq!(environment.listen, "0.0.0.0:1");
         assert!(read(&["-h"]).unwrap().help);
+        let shared = read(&["--compression", "shared"]).unwrap();
+        assert_eq!(shared.compression, Some(Compression::shared()));
+        assert_eq!(read(&["--compression=off"]).unwrap().compression, None);
     }
 
     #[test]
     fn mistakes() {
         assert_eq!(read(&["--port"]), Err(OptionsError::Unknown("--port".into())));
         assert_eq!(read(&["--workers"]), Err(OptionsError::ValueMissing("--workers".into())));
+        let tar = OptionsError::NotAMode("tar".into());
+        assert_eq!(read(&["--compression", "tar"]), Err(tar));
         let many = OptionsError::NotANumber("--workers".into(), "many".into());
         assert_eq!(read(&["--workers", "many"]), Err(many));
     }

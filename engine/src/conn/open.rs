@@ -3,7 +3,9 @@
 use std::mem;
 
 use ringwire_protocol::handshake::{self, Accept, Refusal, Response};
+use ringwire_protocol::{Receiver, Role, Sender, deflate};
 
+use crate::config::Compression;
 use crate::conn::connections::Connections;
 use crate::conn::peer::{Lingering, Opening, Peer, Stage};
 use crate::conn::upgrade::{Acceptance, Decision};
@@ -72,17 +74,30 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Decision::Accept(acceptance) => acceptance,
             Decision::Refuse(response) => return Err(Refused { response, head_only: false }),
         };
-        let Acceptance { state, subprotocol, headers } = acceptance;
+        let Acceptance { state, subprotocol, headers, compression } = acceptance;
+        let compression = compression.unwrap_or_else(|| shared.config().compression);
+        let agreed = compression.and_then(|compression| {
+            let agreed = deflate::negotiate(request.extensions(), &compression.policy)?;
+            Some((agreed, compression))
+        });
+        let extensions = agreed.as_ref().map(|(agreed, _)| agreed.response_header());
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
-        let accept =
-            Accept { subprotocol: subprotocol.as_deref(), extensions: None, headers: &headers };
+        let accept = Accept {
+            subprotocol: subprotocol.as_deref(),
+            extensions: extensions.as_deref(),
+            headers: &headers,
+        };
         if peer.link.outbox.filling.capacity() == 0 {
             peer.link.outbox.filling = shared.store.take();
         }
         match accept.encode(&upgrade, &mut peer.link.outbox.filling) {
             Ok(()) => {
                 peer.state = state;
+                if let Some((agreed, Compression { policy, ratio_max })) = agreed {
+                    peer.receiver = Receiver::new(Role::Server).with_deflate(&agreed, ratio_max);
+                    peer.link.sender = Sender::new(Role::Server).with_deflate(&agreed, &policy);
+                }
                 Ok(())
             }
             Err(_misuse) => Err(Refused { response: internal_error(), head_only: false }),

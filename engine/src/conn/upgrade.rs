@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use ringwire_protocol::handshake::Response;
 
+use crate::config::Compression;
+
 /// Accept, with a subprotocol, headers and the connection's first state, or refuse.
 ///
 /// ```
@@ -32,13 +34,16 @@ pub(crate) struct Acceptance<S> {
     pub(crate) state: S,
     pub(crate) subprotocol: Option<Cow<'static, str>>,
     pub(crate) headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    /// In place of the configuration's, if the handler has chosen.
+    pub(crate) compression: Option<Option<Compression>>,
 }
 
 impl<S: Default> Upgrade<S> {
     /// Opens the connection, with the default state.
     pub fn accept() -> Self {
         let (subprotocol, headers) = (None, Vec::new());
-        let acceptance = Acceptance { state: S::default(), subprotocol, headers };
+        let state = S::default();
+        let acceptance = Acceptance { state, subprotocol, headers, compression: None };
         Self { decision: Decision::Accept(acceptance) }
     }
 }
@@ -71,6 +76,15 @@ impl<S> Upgrade<S> {
             Decision::Refuse(response) => {
                 *response = response.clone().header(name, value);
             }
+        }
+        self
+    }
+
+    /// Chooses how this connection is compressed, or that it is not, whatever
+    /// [`Config::compression`](crate::Config::compression) says. It is where the client offers it.
+    pub fn compression(mut self, compression: Option<Compression>) -> Self {
+        if let Decision::Accept(acceptance) = &mut self.decision {
+            acceptance.compression = Some(compression);
         }
         self
     }

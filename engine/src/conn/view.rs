@@ -140,6 +140,15 @@ impl<S> Connection<'_, S> {
         })
     }
 
+    /// Sends a message uncompressed, also on a connection that compresses: for what is compressed
+    /// already, or holds a secret beside something that others may choose.
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Payload<'m>>) -> Sent {
+        let message = message.into();
+        self.append(message.as_bytes().len(), |link, workspace| {
+            link.sender.message_uncompressed(message, workspace, &mut link.outbox.filling)
+        })
+    }
+
     /// Sends a fragment of a message; `fin` marks its last. All have the kind of the first, and no
     /// other message may come between.
     pub fn send_fragment<'m>(&mut self, fragment: impl Into<Payload<'m>>, fin: bool) -> Sent {
