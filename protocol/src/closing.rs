@@ -84,7 +84,7 @@ impl Closing {
             // The one close frame of this side has been sent, with another code.
             (Self::CloseSent, Step::Violate) => (Self::Failed, Proceed),
 
-            //= RFC 6455 1.4: After receiving a control frame indicating the connection should be
+            //= RFC 6455 1.4: after receiving a control frame indicating the connection should be
             //= closed, a peer discards any further data received.
             (
                 Self::Closed,

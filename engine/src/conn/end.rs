@@ -54,7 +54,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             return;
         }
         if !lingering.ours {
-            //= RFC 6455 7.1.1: the server [...] performs a half-close of the TCP connection
+            //= RFC 6455 7.1.1: one would call shutdown() with SHUT_WR on the socket, call recv()
+            //= until obtaining a return value of 0 indicating that the peer has also performed an
+            //= orderly shutdown, and finally call close() on the socket.
             lingering.ours = true;
             peer.since = now;
             self.driver.shutdown(peer.descriptor, Shutdown::Write);

@@ -74,7 +74,8 @@ impl Assembler {
         limits: &Limits,
     ) -> Result<(), Violation> {
         //= RFC 6455 5.4: The fragments of one message MUST NOT be interleaved between the
-        //= fragments of another message unless an extension has been negotiated.
+        //= fragments of another message unless an extension has been negotiated that can interpret
+        //= the interleaving.
         match (opcode == Opcode::Continuation, self.is_active()) {
             (true, true) | (false, false) => {}
             (true, false) => return Err(Violation::ContinuationUnexpected),
