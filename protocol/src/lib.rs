@@ -27,7 +27,7 @@
 //! | [`mask`] | masking, one file per instruction set |
 //! | [`utf8`] | validation that may stop and go on anywhere, one file per instruction set |
 //! | [`deflate`] | `permessage-deflate` (RFC 7692): negotiation, compressor, decompressor |
-//! | `message` | fragments put together, within limits |
+//! | `message`, `pieces` | fragments put together, within limits |
 //! | `receiver`, `sender` | the two halves |
 //! | `closing` | the closing handshake as one state machine |
 //! | `event`, `error`, `limits`, `workspace` | what passes between the caller and the halves |
@@ -44,6 +44,7 @@ pub mod handshake;
 mod limits;
 pub mod mask;
 mod message;
+mod pieces;
 mod receiver;
 mod sender;
 pub mod utf8;

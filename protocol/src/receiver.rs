@@ -9,6 +9,7 @@ use crate::frame::close::Close;
 use crate::frame::header::{Header, SIZE_MAX};
 use crate::frame::{Opcode, Role};
 use crate::message::{Assembler, Kind};
+use crate::pieces::Outlook;
 use crate::sender::Sender;
 use crate::{Violation, Workspace, mask, utf8};
 
@@ -334,7 +335,7 @@ impl Receiver {
                 inflating.finish(workspace)?;
             }
         } else {
-            self.assembler.push(piece, rest)?;
+            self.assembler.push(piece, Outlook::Known(rest))?;
         }
         if rest > 0 {
             frame.remaining = rest as u64;

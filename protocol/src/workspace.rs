@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::deflate::Pool;
+use crate::message::{Assembly, Kind};
 use crate::{Limits, Misuse};
 
 /// Idle compressors and decompressors, up to 495 and 56 kilobytes each. Without takeover one of
@@ -33,6 +34,9 @@ pub struct Workspace {
     limits: Limits,
     /// Empty, each with some capacity. `spare.len() <= SPARE_COUNT_MAX`.
     spare: Vec<Vec<u8>>,
+    /// Messages that have ended, for their memory. `ended.len() <= SPARE_COUNT_MAX`.
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept: they pass to receivers")]
+    ended: Vec<Box<Assembly>>,
     /// The compressors and decompressors that no connection holds.
     pool: Pool,
     masking_keys: Option<Box<dyn FnMut() -> [u8; 4]>>,
@@ -42,7 +46,13 @@ impl Workspace {
     /// A workspace for servers.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, spare: Vec::new(), pool: Pool::new(POOL_COUNT_MAX), masking_keys: None }
+        Self {
+            limits,
+            spare: Vec::new(),
+            ended: Vec::new(),
+            pool: Pool::new(POOL_COUNT_MAX),
+            masking_keys: None,
+        }
     }
 
     /// Adds what clients need: a source of masking keys.
@@ -69,6 +79,28 @@ impl Workspace {
 
     pub(crate) const fn pool(&mut self) -> &mut Pool {
         &mut self.pool
+    }
+
+    /// A message of which nothing has arrived.
+    pub(crate) fn begin(&mut self, kind: Kind) -> Box<Assembly> {
+        let buffer = self.take();
+        let assembly = Assembly::new(kind, buffer);
+        match self.ended.pop() {
+            Some(mut place) => {
+                *place = assembly;
+                place
+            }
+            None => Box::new(assembly),
+        }
+    }
+
+    /// Takes back what [`Workspace::begin`] gave.
+    pub(crate) fn end(&mut self, mut assembly: Box<Assembly>) {
+        let ended = core::mem::replace(&mut *assembly, Assembly::new(Kind::Binary, Vec::new()));
+        self.give(ended.into_buffer());
+        if self.ended.len() < SPARE_COUNT_MAX {
+            self.ended.push(assembly);
+        }
     }
 
     /// An empty buffer, with the capacity of an earlier message where one is spare.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Bounds, Compressor, DecompressError, Decompressor, Settings};
 use crate::message::Assembler;
+use crate::pieces::Outlook;
 use crate::{Limits, Violation, Workspace};
 
 /// The receiver's part: the message that arrives compressed.
@@ -15,13 +16,15 @@ pub(crate) struct Inflating {
     ratio_max: u32,
     /// Whether the message that is arriving is compressed.
     is_active: bool,
+    /// Bytes of it that have arrived, compressed.
+    size: usize,
     /// Held between messages with takeover only, and not before the first compressed one.
     decompressor: Option<Decompressor>,
 }
 
 impl Inflating {
     pub(crate) const fn new(takeover: bool, ratio_max: u32) -> Self {
-        Self { takeover, ratio_max, is_active: false, decompressor: None }
+        Self { takeover, ratio_max, is_active: false, size: 0, decompressor: None }
     }
 
     pub(crate) const fn is_active(&self) -> bool {
@@ -30,6 +33,7 @@ impl Inflating {
 
     pub(crate) fn begin(&mut self, workspace: &mut Workspace) {
         self.is_active = true;
+        self.size = 0;
         if self.decompressor.is_none() {
             self.decompressor = Some(workspace.pool().decompressor());
         }
@@ -44,10 +48,14 @@ impl Inflating {
     ) -> Result<(), Violation> {
         let Some(decompressor) = &mut self.decompressor else { return Ok(()) };
         let size_max = limits.message_size_max;
+        self.size = self.size.saturating_add(piece.len());
+        if self.size > compressed_max(size_max) {
+            return Err(Violation::MessageTooBig);
+        }
         let bounds = Bounds { size_max, ratio_max: self.ratio_max };
         let mut sink = |chunk: &[u8]| {
             let rest = size_max.saturating_sub(assembler.size() + chunk.len());
-            assembler.push(chunk, rest)
+            assembler.push(chunk, Outlook::AtMost(rest))
         };
         decompressor.inflate(piece, &bounds, &mut sink).map_err(violation)
     }
@@ -78,6 +86,13 @@ const fn violation(error: DecompressError<Violation>) -> Violation {
         DecompressError::Corrupt => Violation::CompressionCorrupt,
         DecompressError::Sink(violation) => violation,
     }
+}
+
+/// What a message of `size` bytes may take when it is compressed: DEFLATE adds five bytes to a
+/// block that it only stores. More are blocks without content, of which a stream can have any
+/// number.
+const fn compressed_max(size: usize) -> usize {
+    size.saturating_add(size / 8).saturating_add(4 << 10)
 }
 
 /// The sender's part.

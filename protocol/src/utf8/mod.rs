@@ -33,7 +33,8 @@ mod ssse3;
 use core::{error, fmt};
 
 use scalar::State;
-pub use text::{Gather, Text, text};
+pub(crate) use text::Gather;
+pub use text::{Text, text};
 
 /// Validates a text that comes in chunks.
 ///

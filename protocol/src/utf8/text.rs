@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::{fmt, ops::Deref};
 
 use super::{InvalidUtf8, Validator};
+use crate::pieces::{Outlook, Pieces};
 
 /// Validated bytes, lent for change.
 ///
@@ -81,81 +82,49 @@ pub fn text(bytes: &mut [u8]) -> Result<Text<'_>, InvalidUtf8> {
 /// The next push begins the next text in the same buffer. After an error every call fails until the
 /// buffer is taken back with [`into_buffer`](Self::into_buffer). Nothing here limits the size: the
 /// caller adds up [`len`](Self::len) and the chunk before it pushes.
-///
-/// ```
-/// use ringwire_protocol::utf8::Gather;
-///
-/// let mut gather = Gather::new(Vec::new());
-/// gather.push(b"gr\xc3")?;
-/// gather.push(b"\xbcn")?;
-/// assert_eq!(gather.finish()?.as_str(), "grün");
-/// # Ok::<(), ringwire_protocol::utf8::InvalidUtf8>(())
-/// ```
 #[derive(Debug, Default)]
-pub struct Gather {
+pub(crate) struct Gather {
     /// While `stage` is `Open`, exactly the bytes that `validator` accepted.
-    buffer: Vec<u8>,
+    pieces: Pieces,
     validator: Validator,
     stage: Stage,
 }
 
-/// Whether the buffer still holds what was validated.
+/// Whether the pieces still hold what was validated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
-    /// It does, and more may come.
+    /// They do, and more may come.
     #[default]
     Open,
-    /// It was lent for change, so nothing is known of it.
+    /// They were lent for change, so nothing is known of them.
     Lent,
 }
 
 impl Gather {
     /// An empty text that will grow in `buffer`, whose capacity is kept and whose bytes are not.
-    #[must_use]
-    pub fn new(mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
-        Self { buffer, validator: Validator::new(), stage: Stage::Open }
+    pub(crate) fn new(buffer: Vec<u8>) -> Self {
+        Self { pieces: Pieces::new(buffer), validator: Validator::new(), stage: Stage::Open }
     }
 
-    /// Validates `chunk` and appends it.
+    /// Validates `chunk` and appends it; `outlook` is what may follow.
     ///
     /// # Errors
     ///
     /// [`InvalidUtf8`] with the offset of the first bad byte in `chunk`, of which nothing is
     /// appended then.
-    pub fn push(&mut self, chunk: &[u8]) -> Result<(), InvalidUtf8> {
+    pub(crate) fn push(&mut self, chunk: &[u8], outlook: Outlook) -> Result<(), InvalidUtf8> {
         self.reopen();
         self.validator.push(chunk)?;
-        self.buffer.extend_from_slice(chunk);
+        self.pieces.push(chunk, outlook);
         Ok(())
     }
 
     /// The bytes of the text so far.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         match self.stage {
-            Stage::Open => self.buffer.len(),
+            Stage::Open => self.pieces.len(),
             Stage::Lent => 0,
         }
-    }
-
-    /// Whether the text has no bytes so far.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Bytes that fit without more memory.
-    #[must_use]
-    pub fn room(&self) -> usize {
-        self.buffer.capacity() - self.len()
-    }
-
-    /// Makes room for just `additional` bytes more, as when the length of a frame is known before
-    /// its payload.
-    pub fn reserve(&mut self, additional: usize) {
-        self.reopen();
-        self.buffer.reserve_exact(additional);
     }
 
     /// Ends the text and lends it.
@@ -163,24 +132,24 @@ impl Gather {
     /// # Errors
     ///
     /// [`InvalidUtf8`] when the last character is cut short, or after an earlier error.
-    pub fn finish(&mut self) -> Result<Text<'_>, InvalidUtf8> {
+    pub(crate) fn finish(&mut self) -> Result<Text<'_>, InvalidUtf8> {
         self.reopen();
         self.validator.finish()?;
         self.stage = Stage::Lent;
-        Ok(Text { bytes: &mut self.buffer })
+        // The pieces in their order are the bytes that were validated.
+        Ok(Text { bytes: self.pieces.join() })
     }
 
     /// The buffer, for the next use of its capacity.
-    #[must_use]
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.buffer
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.pieces.into_buffer()
     }
 
     /// Begins the next text when the last one was lent.
     fn reopen(&mut self) {
         if self.stage == Stage::Lent {
             // The validator stands between characters: only so could the text be lent.
-            self.buffer.clear();
+            self.pieces.clear();
             self.stage = Stage::Open;
         }
     }
