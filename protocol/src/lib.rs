@@ -29,6 +29,7 @@
 //! | [`deflate`] | `permessage-deflate` (RFC 7692): negotiation, compressor, decompressor |
 //! | `message`, `pieces` | fragments put together, within limits |
 //! | `receiver`, `sender` | the two halves |
+//! | `prepared` | one message for many connections |
 //! | `closing` | the closing handshake as one state machine |
 //! | `event`, `error`, `limits`, `workspace` | what passes between the caller and the halves |
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
@@ -45,6 +46,7 @@ mod limits;
 pub mod mask;
 mod message;
 mod pieces;
+mod prepared;
 mod receiver;
 mod sender;
 pub mod utf8;
@@ -56,6 +58,7 @@ pub use event::{Event, Message, Payload};
 pub use frame::Role;
 pub use frame::close::Close;
 pub use limits::Limits;
+pub use prepared::{Frame, Prepared};
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use workspace::Workspace;

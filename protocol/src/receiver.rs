@@ -168,6 +168,12 @@ impl Receiver {
         }
     }
 
+    /// The connection has ended: what the receiver holds goes to other connections of `workspace`.
+    pub fn retire(mut self, workspace: &mut Workspace) {
+        self.reclaim(workspace);
+        self.stop(workspace);
+    }
+
     /// Turns what was pulled into the event that the caller sees.
     #[inline]
     fn event<'e, 'i: 'e>(

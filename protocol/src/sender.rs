@@ -10,6 +10,7 @@ use crate::frame::close::Close;
 use crate::frame::header::{CONTROL_SIZE_MAX, Header, SIZE_MAX};
 use crate::frame::{Opcode, Role};
 use crate::message::Kind;
+use crate::prepared::{Frame, Prepared};
 use crate::{Misuse, Violation, Workspace, mask};
 
 /// The sending half of a connection. It owns the closing handshake.
@@ -88,6 +89,48 @@ impl Sender {
         let sent = self.message(payload, workspace, out);
         self.deflating = deflating;
         sent
+    }
+
+    /// The frame of a message that goes to many connections, to be sent in its order like what the
+    /// other methods append. It is made where no connection before took it in the same form. A
+    /// client masks, so each of its frames is its own.
+    ///
+    /// # Errors
+    /// As [`Sender::message`].
+    pub fn prepared(
+        &mut self,
+        message: &mut Prepared<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<Frame, Misuse> {
+        self.may_send()?;
+        if self.unfinished.is_some() {
+            return Err(Misuse::MessageUnfinished);
+        }
+        let takeover = self.deflating.as_ref().is_some_and(|deflating| deflating.takeover());
+        if self.role == Role::Client || takeover {
+            let mut out = Vec::new();
+            self.message(message.payload(), workspace, &mut out)?;
+            return Ok(Frame::new(out));
+        }
+        let size = message.payload().as_bytes().len();
+        if let Some(deflating) = self.deflating.as_mut().filter(|it| it.takes(size)) {
+            let compressed = message.compressed(deflating.settings(), |payload| {
+                let mut bytes = workspace.take();
+                let done = deflating.compress(payload.as_bytes(), workspace, &mut bytes);
+                let mut out = Vec::new();
+                append(true, true, kind(payload).opcode(), None, &bytes, &mut out);
+                workspace.give(bytes);
+                done.then_some(out)
+            });
+            if let Some(frame) = compressed {
+                return Ok(frame);
+            }
+        }
+        Ok(message.plain(|payload| {
+            let mut out = Vec::new();
+            append(true, false, kind(payload).opcode(), None, payload.as_bytes(), &mut out);
+            out
+        }))
     }
 
     #[cold]
@@ -208,6 +251,13 @@ impl Sender {
     /// The connection below was lost: from here on nothing can be sent.
     pub fn abandon(&mut self) {
         self.closing = self.closing.on(Step::Lose).0;
+    }
+
+    /// The connection has ended: what the sender holds goes to other connections of `workspace`.
+    pub fn retire(self, workspace: &mut Workspace) {
+        if let Some(deflating) = self.deflating {
+            deflating.retire(workspace);
+        }
     }
 
     /// Takes note of the peer's close frame and answers it where that is due. `false` says that it

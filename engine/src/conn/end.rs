@@ -88,6 +88,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         driver.close(peer.descriptor);
         if let Some(peer) = slots.remove(key) {
             shared.store.give(peer.link.outbox.filling);
+            peer.receiver.retire(&mut shared.workspace);
+            peer.link.sender.retire(&mut shared.workspace);
         }
     }
 }

@@ -110,6 +110,21 @@ impl Deflating {
         Self { settings, takeover, size_min, compressor: None }
     }
 
+    /// Whether a message's payload depends on those before it.
+    pub(crate) const fn takeover(&self) -> bool {
+        self.takeover
+    }
+
+    /// What it compresses with.
+    pub(crate) const fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Whether a message of `size` bytes is worth compressing.
+    pub(crate) const fn takes(&self, size: usize) -> bool {
+        size >= self.size_min
+    }
+
     /// Appends the compressed payload to `out`. `false`, with `out` to be ignored, where the
     /// message is to go out uncompressed.
     pub(crate) fn compress(
@@ -118,7 +133,7 @@ impl Deflating {
         workspace: &mut Workspace,
         out: &mut Vec<u8>,
     ) -> bool {
-        if message.len() < self.size_min {
+        if !self.takes(message.len()) {
             return false;
         }
         let held = self.compressor.take();
@@ -134,5 +149,12 @@ impl Deflating {
         workspace.pool().give_compressor(compressor);
         // With takeover the peer needs it for its window; without, the smaller one goes.
         done && out.len() < message.len()
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn retire(self, workspace: &mut Workspace) {
+        if let Some(compressor) = self.compressor {
+            workspace.pool().give_compressor(compressor);
+        }
     }
 }

@@ -65,6 +65,14 @@ impl Pool {
 }
 
 #[cfg(test)]
+impl Pool {
+    /// Compressors and decompressors that nobody holds.
+    pub(crate) const fn idle(&self) -> (usize, usize) {
+        (self.compressors.len(), self.decompressors.len())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

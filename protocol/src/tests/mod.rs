@@ -2,3 +2,4 @@
 
 mod deflate;
 mod pair;
+mod prepared;
