@@ -8,12 +8,13 @@ use ringwire_protocol::{Message, Misuse, Payload};
 
 use crate::conn::ConnectionId;
 use crate::driver::Key;
-use crate::mailbox::{Mailbox, Undelivered};
+use crate::mailbox::{Mailbox, Refused};
 
 /// What one thread asks of a worker's connections.
 #[derive(Debug)]
 pub(crate) enum Mail {
     Send { key: Key, message: OwnedMessage },
+    SendMany { keys: Box<[Key]>, message: Arc<OwnedMessage> },
     Close { key: Key, code: u16, reason: String },
 }
 
@@ -46,6 +47,39 @@ impl Handle {
     ) -> Result<(), HandleError> {
         let message = message.into();
         self.push(connection, Mail::Send { key: connection.key, message })
+    }
+
+    /// Sends a message on many connections. Each of their workers gets it once, and encodes and
+    /// compresses it once for all connections that take it in the same form.
+    ///
+    /// # Errors
+    /// [`Undelivered`] has the connections whose workers did not take it, and why; all others will
+    /// send it.
+    pub fn send_many(
+        &self,
+        connections: &[ConnectionId],
+        message: impl Into<OwnedMessage>,
+    ) -> Result<(), Undelivered> {
+        let message = Arc::new(message.into());
+        let mut by_worker: Vec<Vec<ConnectionId>> = Vec::new();
+        for &connection in connections {
+            let worker = usize::from(connection.worker);
+            if by_worker.len() <= worker {
+                by_worker.resize_with(worker + 1, Vec::new);
+            }
+            by_worker[worker].push(connection);
+        }
+        let mut undelivered = None;
+        for group in by_worker {
+            let Some(&first) = group.first() else { continue };
+            let keys = group.iter().map(|connection| connection.key).collect();
+            let mail = Mail::SendMany { keys, message: Arc::clone(&message) };
+            if let Err(error) = self.push(first, mail) {
+                let all = undelivered.get_or_insert(Undelivered { connections: Vec::new(), error });
+                all.connections.extend(group);
+            }
+        }
+        undelivered.map_or(Ok(()), Err)
     }
 
     /// Begins the closing handshake of a connection. `code` and `reason` are as for
@@ -88,9 +122,9 @@ impl Handle {
             // An identifier of another server.
             return Err(HandleError::Stopped);
         };
-        mailbox.push(mail).map_err(|undelivered| match undelivered {
-            Undelivered::Full(_) => HandleError::Full,
-            Undelivered::Closed(_) => HandleError::Stopped,
+        mailbox.push(mail).map_err(|refused| match refused {
+            Refused::Full(_) => HandleError::Full,
+            Refused::Closed(_) => HandleError::Stopped,
         })
     }
 }
@@ -177,3 +211,24 @@ impl fmt::Display for HandleError {
 }
 
 impl Error for HandleError {}
+
+/// The connections that a message for many did not reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// All of those whose workers did not take it.
+    pub connections: Vec<ConnectionId>,
+    /// Why the first of them did not.
+    pub error: HandleError,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} connections were not reached: {}", self.connections.len(), self.error)
+    }
+}
+
+impl Error for Undelivered {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}

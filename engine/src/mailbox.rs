@@ -48,7 +48,7 @@ struct Queue<T> {
 
 /// Why mail was not taken; it comes back.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Undelivered<T> {
+pub(crate) enum Refused<T> {
     /// The queue is full.
     Full(T),
     /// The worker has ended.
@@ -67,14 +67,14 @@ impl<T> Mailbox<T> {
     }
 
     /// Puts mail in, from any thread, and wakes the worker if it sleeps.
-    pub(crate) fn push(&self, mail: T) -> Result<(), Undelivered<T>> {
+    pub(crate) fn push(&self, mail: T) -> Result<(), Refused<T>> {
         {
             let mut queue = self.lock();
             if queue.closed {
-                return Err(Undelivered::Closed(mail));
+                return Err(Refused::Closed(mail));
             }
             if queue.mail.len() >= queue.capacity {
-                return Err(Undelivered::Full(mail));
+                return Err(Refused::Full(mail));
             }
             queue.mail.push(mail);
         }
@@ -178,7 +178,7 @@ mod tests {
         let mailbox = Mailbox::new(2);
         assert_eq!(mailbox.push(1), Ok(()));
         assert_eq!(mailbox.push(2), Ok(()));
-        assert_eq!(mailbox.push(3), Err(Undelivered::Full(3)));
+        assert_eq!(mailbox.push(3), Err(Refused::Full(3)));
         let mut mail = Vec::new();
         mailbox.drain(&mut mail);
         assert_eq!(mail, [1, 2]);
@@ -186,7 +186,7 @@ mod tests {
         mailbox.drain(&mut mail);
         assert_eq!(mail, []);
         mailbox.close();
-        assert_eq!(mailbox.push(4), Err(Undelivered::Closed(4)));
+        assert_eq!(mailbox.push(4), Err(Refused::Closed(4)));
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
                 std::thread::spawn(move || {
                     for number in 0..10_000_u32 {
                         let mut mail = (producer, number);
-                        while let Err(Undelivered::Full(back)) = mailbox.push(mail) {
+                        while let Err(Refused::Full(back)) = mailbox.push(mail) {
                             mail = back;
                             std::thread::yield_now();
                         }
@@ -324,7 +324,7 @@ mod loom_tests {
             assert_eq!(drained + mail.len(), pushed);
             assert!(pushed >= 1);
             mailbox.close();
-            assert_eq!(mailbox.push(3), Err(Undelivered::Closed(3)));
+            assert_eq!(mailbox.push(3), Err(Refused::Closed(3)));
         });
     }
 }

@@ -181,6 +181,9 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                 Mail::Send { key, message } => {
                     self.connections.send(key, message.payload());
                 }
+                Mail::SendMany { keys, message } => {
+                    self.connections.send_many(&keys, message.payload());
+                }
                 Mail::Close { key, code, reason } => {
                     self.connections.close(key, Close { code: Some(code), reason: &reason });
                 }

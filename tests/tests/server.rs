@@ -188,6 +188,31 @@ fn workers_reach_each_others_connections() {
 }
 
 #[test]
+fn one_message_reaches_many() {
+    let (server, events) = TestServer::echo(Config { workers: 2, ..config() });
+    let mut clients = crowd(&server, &events, 40);
+    let mut ids: Vec<ConnectionId> = clients.iter().map(|(_, id, _)| *id).collect();
+    // The last one does not get it, and one that has gone disturbs nobody.
+    let (mut last, _, _) = clients.pop().expect("there are forty");
+    ids.pop();
+    drop(clients.pop());
+    let handle = server.handle();
+    assert_eq!(handle.send_many(&ids, "to all but one"), Ok(()));
+    assert_eq!(handle.send_many(&[], "to nobody"), Ok(()));
+    assert_eq!(handle.send_many(&ids, &[1, 2, 3][..]), Ok(()));
+    for (client, _, _) in &mut clients {
+        client.expect(&Frame::text("to all but one"));
+        client.expect(&Frame::binary([1, 2, 3]));
+    }
+    last.write(text("nothing came before"));
+    last.expect(&Frame::text("nothing came before"));
+    handle.stop_now();
+    assert!(server.join().is_ok());
+    let undelivered = handle.send_many(&ids, "nobody is there").expect_err("all have ended");
+    assert_eq!((undelivered.connections.len(), undelivered.error), (39, HandleError::Stopped));
+}
+
+#[test]
 fn a_stop_closes_everybody() {
     let (server, events) = TestServer::echo(Config { workers: 2, ..config() });
     let mut crowd = crowd(&server, &events, 8);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ringwire_protocol::handshake::{Head, Refusal, Response};
-use ringwire_protocol::{Close, Payload, Receiver, Role, Sender, Workspace};
+use ringwire_protocol::{Close, Payload, Prepared, Receiver, Role, Sender, Workspace};
 
 use crate::config::Settings;
 use crate::conn::outbox::{BufferStore, Outbox};
@@ -104,6 +104,17 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 true
             }
             Some(_) | None => false,
+        }
+    }
+
+    /// Sends a message on those of `keys` that are open, encoded once for all of them.
+    pub(crate) fn send_many(&mut self, keys: &[Key], message: Payload<'_>) {
+        let Self { slots, shared, .. } = self;
+        let mut prepared = Prepared::new(message);
+        for &key in keys {
+            if let Some(Peer { stage: Stage::Open, link, state, .. }) = slots.at(key) {
+                Connection { key, state, link, shared }.send_prepared(&mut prepared);
+            }
         }
     }
 

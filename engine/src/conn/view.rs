@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringwire_protocol::{Close, Misuse, Payload, Sender, Workspace};
+use ringwire_protocol::{Close, Misuse, Payload, Prepared, Sender, Workspace};
 
 use crate::config::{Config, Settings};
 use crate::conn::outbox::{BufferStore, Outbox};
@@ -146,6 +146,35 @@ impl<S> Connection<'_, S> {
         let message = message.into();
         self.append(message.as_bytes().len(), |link, workspace| {
             link.sender.message_uncompressed(message, workspace, &mut link.outbox.filling)
+        })
+    }
+
+    /// Sends a message that goes to many connections: it is encoded, and compressed, once for all
+    /// that take it in the same form.
+    ///
+    /// ```
+    /// use ringwire::{Connection, Handler, Message, Prepared};
+    ///
+    /// struct Greeter {
+    ///     greeting: Prepared<'static>,
+    /// }
+    ///
+    /// impl Handler for Greeter {
+    ///     type State = ();
+    ///
+    ///     fn open(&mut self, connection: &mut Connection<'_, ()>) {
+    ///         connection.send_prepared(&mut self.greeting);
+    ///     }
+    ///
+    ///     fn message(&mut self, _: &mut Connection<'_, ()>, _: Message<'_>) {}
+    /// }
+    /// # let _ = Greeter { greeting: Prepared::new("welcome") };
+    /// ```
+    pub fn send_prepared(&mut self, message: &mut Prepared<'_>) -> Sent {
+        self.append(message.payload().as_bytes().len(), |link, workspace| {
+            let frame = link.sender.prepared(message, workspace)?;
+            link.outbox.filling.extend_from_slice(&frame);
+            Ok(())
         })
     }
 
