@@ -1,4 +1,4 @@
-//! The loop: wait → completions → mail → deadlines → flush.
+//! The loop: wait → completions → deferred → mail → deadlines → flush.
 
 use std::io;
 use std::sync::Arc;
@@ -88,6 +88,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             self.complete(completion);
         }
         self.completions = completions;
+        self.connections.handle_deferred();
         self.read_mail();
         self.connections.expire();
         self.pass(now);
@@ -101,6 +102,12 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         self.connections.count()
     }
 
+    /// Receive buffers that wait for the next turn.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn deferred_leases(&self) -> usize {
+        self.connections.deferred_leases()
+    }
+
     #[cfg(feature = "simulation")]
     pub(crate) const fn handler(&mut self) -> &mut H {
         &mut self.connections.handler
@@ -109,7 +116,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     /// Sleeps until something completes, mail comes or a deadline passes.
     fn wait(&mut self) -> io::Result<()> {
         let sleeps = self.mailbox.prepare_sleep();
-        let timeout = if sleeps { self.timeout() } else { Some(Duration::ZERO) };
+        let works = !sleeps || self.connections.has_deferred();
+        let timeout = if works { Some(Duration::ZERO) } else { self.timeout() };
         let waited = self.connections.driver.wait(timeout, &mut self.completions);
         self.mailbox.awake();
         waited

@@ -187,6 +187,8 @@ fn config() -> Config {
     Config {
         buffers: 4,
         buffer_size: 100,
+        // Three small messages, so that a busy connection waits for its next turn.
+        turn_size_max: 3 * 256,
         outbox_low: 50,
         outbox_high: 500,
         outbox_size_max: 100_000,
@@ -341,4 +343,84 @@ fn a_mute_peer_is_asked_and_dropped() {
     }
     assert_eq!(simulation.connections(), 0);
     assert_eq!(simulation.handler().errors, 1);
+}
+
+/// Two clients that are welcome, and a server that gives each four messages a turn.
+fn pair() -> (Simulation<Books>, Client, Client) {
+    let config = Config {
+        buffers: 16,
+        buffer_size: 100,
+        turn_size_max: 4 * 256,
+        ping_interval: None,
+        ..Config::default()
+    };
+    let mut simulation = Simulation::new(1, config, Faults::default(), Books::default()).unwrap();
+    let (first, second) = (Client::connect(&mut simulation), Client::connect(&mut simulation));
+    simulation.run(20).unwrap();
+    (simulation, first, second)
+}
+
+/// Sends `count` messages, each its own number, as the smallest frames.
+fn flood(client: &mut Client, simulation: &mut Simulation<Books>, count: u32) {
+    let mut out = Vec::new();
+    for number in 0..count {
+        let message = number.to_be_bytes();
+        client.sender.message(&message, &mut client.workspace, &mut out).unwrap();
+        client.owed.push(message.to_vec());
+    }
+    simulation.send(client.peer, &out);
+}
+
+#[test]
+fn a_flood_gets_its_share_of_each_turn_and_loses_nothing() {
+    let (mut simulation, mut flooder, mut neighbor) = pair();
+    flood(&mut flooder, &mut simulation, 3000);
+    let mut rounds = 0;
+    let mut before = 0;
+    while before < flooder.owed.len() {
+        flood(&mut neighbor, &mut simulation, 1);
+        simulation.run(2).unwrap();
+        assert_eq!(neighbor.decoded(&simulation).0, neighbor.owed, "the neighbour waits");
+        let (messages, _) = flooder.decoded(&simulation);
+        assert_eq!(messages, flooder.owed[..messages.len()]);
+        // Its share, and what was handled because others may need the buffers: at most three are
+        // filled from one socket in a simulated turn, and each holds ten messages.
+        let count = messages.len() - before;
+        assert!(count <= 2 * (4 + 3 * 10), "{count} messages in two turns");
+        (rounds, before) = (rounds + 1, messages.len());
+    }
+    assert!(rounds > 3000 / 2 / (4 + 3 * 10), "the flood was over in {rounds} rounds");
+}
+
+#[test]
+fn a_flood_within_the_buffers_is_handled_four_a_turn() {
+    let (mut simulation, mut flooder, _) = pair();
+    let welcome = flooder.owed.len();
+    // Seven buffers of the eight that may wait.
+    flood(&mut flooder, &mut simulation, 70);
+    simulation.end(flooder.peer);
+    for turn in 1..=17 {
+        simulation.turn().unwrap();
+        let (messages, _) = flooder.decoded(&simulation);
+        assert_eq!(messages, flooder.owed[..messages.len()]);
+        assert!(messages.len() <= welcome + 4 * turn, "{} in {turn} turns", messages.len());
+        assert_eq!(simulation.handler().closed, 0, "the end overtakes what came before it");
+    }
+    simulation.run(20).unwrap();
+    assert_eq!(flooder.decoded(&simulation).0, flooder.owed);
+    assert_eq!(simulation.handler().closed, 1);
+}
+
+#[test]
+fn what_waits_when_a_connection_ends_is_given_back() {
+    let (mut simulation, mut flooder, mut neighbor) = pair();
+    flood(&mut flooder, &mut simulation, 60);
+    simulation.turn().unwrap();
+    simulation.reset(flooder.peer);
+    // `turn` checks that each buffer is free or waits.
+    simulation.run(40).unwrap();
+    assert_eq!((simulation.connections(), simulation.handler().errors), (1, 1));
+    flood(&mut neighbor, &mut simulation, 200);
+    simulation.run(200).unwrap();
+    assert_eq!(neighbor.decoded(&simulation).0, neighbor.owed);
 }

@@ -1,14 +1,16 @@
 //! The connections of a worker, and everything that happens to them.
 //!
 //! The files beside this one add to [`Connections`] by what happens: `open` (the opening
-//! handshake), `receive`, `send`, `end` (terminate → join → close → free), `deadline`.
+//! handshake), `turn`, `receive`, `send`, `end` (terminate → join → close → free), `deadline`.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use ringwire_protocol::handshake::{Head, Refusal, Response};
 use ringwire_protocol::{Close, Payload, Prepared, Receiver, Role, Sender, Workspace};
 
 use crate::config::Settings;
+use crate::conn::arrival::Arrival;
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::peer::{InFlight, Opening, Peer, Stage, Waiting};
 use crate::conn::slots::Slots;
@@ -29,6 +31,9 @@ pub(crate) struct Connections<D, H: Handler> {
     pub(super) shared: Shared,
     /// Connections that found no receive buffer, to be armed again once buffers have come back.
     pub(super) parked: Vec<Key>,
+    /// What has arrived and waits for a later turn: in order for each connection. At most half
+    /// of the receive buffers.
+    pub(super) deferred: VecDeque<Arrival>,
     /// Slots whose deadline has come. Empty between turns.
     pub(super) expired: Vec<u32>,
 }
@@ -39,15 +44,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let slots = Slots::new(settings.config.connections_max.saturating_add(REFUSALS_MAX));
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
-        let shared = Shared { worker, settings, workspace, store, dirty: Vec::new(), now };
+        let shared = Shared { worker, settings, workspace, store, dirty: Vec::new(), now, turn: 0 };
         let wheel = Wheel::new(now);
-        let (parked, expired) = (Vec::new(), Vec::new());
-        Self { driver, handler, slots, wheel, shared, parked, expired }
+        let (parked, deferred, expired) = (Vec::new(), VecDeque::new(), Vec::new());
+        Self { driver, handler, slots, wheel, shared, parked, deferred, expired }
     }
 
     /// Begins a turn: the time holds until the next one.
     pub(crate) fn begin_turn(&mut self, now: Time) {
         self.shared.now = now;
+        self.shared.turn = self.shared.turn.wrapping_add(1);
     }
 
     /// Ends a turn: what it left to do goes to the driver.
@@ -81,6 +87,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             since: now,
             waiting: Waiting::Nothing,
             leaving: 0,
+            deferred: 0,
         };
         let full = self.slots.count() >= self.shared.config().connections_max;
         match self.slots.insert(|_| peer) {

@@ -1,5 +1,6 @@
 //! Connections: from accepting them to freeing their slots.
 
+mod arrival;
 mod connections;
 mod deadline;
 mod end;
@@ -8,7 +9,9 @@ mod outbox;
 mod peer;
 mod receive;
 mod send;
+mod share;
 mod slots;
+mod turn;
 mod upgrade;
 mod view;
 

@@ -16,20 +16,23 @@ use crate::request::Request;
 
 impl<D: Driver, H: Handler> Connections<D, H> {
     /// Adds `bytes` to the head, and answers it when it is whole. What follows the head are frames.
-    pub(super) fn read_head(&mut self, key: Key, bytes: &mut [u8]) {
+    /// Says how many of the last bytes are left for a later turn.
+    pub(super) fn read_head(&mut self, key: Key, bytes: &mut [u8]) -> usize {
         let limits = self.shared.config().handshake;
-        let Some(Peer { stage: Stage::Opening(opening), .. }) = self.slots.at(key) else { return };
+        let Some(Peer { stage: Stage::Opening(opening), .. }) = self.slots.at(key) else {
+            return 0;
+        };
         if opening.head.is_empty() {
             // Most heads come in one piece and are read where they lie.
             match opening.scan.scan(bytes, &limits) {
                 Ok(Some(size)) => {
                     let (head, rest) = bytes.split_at_mut(size);
-                    self.answer(key, head, rest);
+                    return self.answer(key, head, rest);
                 }
                 Ok(None) => opening.head.extend_from_slice(bytes),
                 Err(refusal) => self.refuse(key, &refusal.response()),
             }
-            return;
+            return 0;
         }
         opening.head.extend_from_slice(bytes);
         let Opening { head, scan } = &mut **opening;
@@ -37,19 +40,22 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Ok(Some(size)) => {
                 let mut gathered = mem::take(head);
                 let (head, rest) = gathered.split_at_mut(size);
-                self.answer(key, head, rest);
+                // The head ends in `bytes`, so what is left of the copy is the end of these too.
+                return self.answer(key, head, rest);
             }
             Ok(None) => {}
             Err(refusal) => self.refuse(key, &refusal.response()),
         }
+        0
     }
 
     /// Answers a whole head: opens the connection, or refuses.
-    fn answer(&mut self, key: Key, head: &[u8], rest: &mut [u8]) {
+    fn answer(&mut self, key: Key, head: &[u8], rest: &mut [u8]) -> usize {
         match self.decide(key, head) {
             Ok(()) => self.open(key, rest),
             Err(Refused { response, head_only }) => {
                 self.respond(key, &response, head_only);
+                0
             }
         }
     }
@@ -105,17 +111,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 
     /// The answer is written: the connection is open, and `rest` came with the request.
-    fn open(&mut self, key: Key, rest: &mut [u8]) {
+    fn open(&mut self, key: Key, rest: &mut [u8]) -> usize {
         let Self { slots, handler, shared, .. } = self;
-        let Some(peer) = slots.at(key) else { return };
+        let Some(peer) = slots.at(key) else { return 0 };
         peer.stage = Stage::Open;
         peer.link.last_message = shared.now;
         let Peer { link, state, .. } = peer;
         shared.mark(key, link);
         handler.open(&mut Connection { key, state, link, shared });
-        if !link.terminated {
-            self.read_messages(key, rest);
-        }
+        if link.terminated { 0 } else { self.read_messages(key, rest) }
     }
 
     /// Answers with `response` and ends the connection.

@@ -8,6 +8,11 @@ use crate::conn::view::Link;
 use crate::driver::Descriptor;
 use crate::timer::Time;
 
+/// Deferred arrivals of one connection from which on nothing more is received from it until they
+/// have been handled, so that a flood leaves the buffers to others. Some, because a connection that
+/// is merely busy should not pay for a cancellation.
+const DEFERRED_HIGH: u8 = 8;
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Peer<S> {
@@ -28,6 +33,8 @@ pub(crate) struct Peer<S> {
     /// Bytes that have to leave before the ping or the close that is waited on has left.
     /// `leaving <= link.outbox.buffered()`.
     pub(crate) leaving: usize,
+    /// Arrivals of it that wait for a later turn.
+    pub(crate) deferred: u8,
 }
 
 /// Where a connection is in its life. It only ever goes down this list.
@@ -117,13 +124,13 @@ impl<S> Peer<S> {
             Stage::Lingering(lingering) => !lingering.peer,
             Stage::Terminating => false,
         };
-        wanted && !self.in_flight.receive && !self.in_flight.cancel
+        wanted && self.deferred == 0 && !self.in_flight.receive && !self.in_flight.cancel
     }
 
     /// Whether a receive is armed that should not be.
     pub(crate) const fn wants_cancel(&self) -> bool {
         matches!(self.stage, Stage::Open)
-            && self.link.backlogged
+            && (self.link.backlogged || self.deferred >= DEFERRED_HIGH)
             && self.in_flight.receive
             && !self.in_flight.cancel
     }

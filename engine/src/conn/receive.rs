@@ -3,6 +3,7 @@
 use ringwire_protocol::Event;
 
 use crate::cause::{Cause, Closed};
+use crate::conn::arrival::Arrival;
 use crate::conn::connections::Connections;
 use crate::conn::peer::{Lingering, Peer, Stage, Waiting};
 use crate::conn::view::Connection;
@@ -38,12 +39,6 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         debug_assert!(peer.in_flight.receive, "a receive completed that was not armed");
         peer.in_flight.receive = more;
         match result {
-            Ok(Some(mut lease)) => {
-                peer.last_received = self.shared.now;
-                self.read(key, &mut lease);
-                self.driver.recycle(lease);
-            }
-            Ok(None) => self.read_end(key),
             Err(Fault::BuffersExhausted) => {
                 // Armed again at the end of the turn, when buffers have come back, unless it ends.
                 self.parked.push(key);
@@ -51,9 +46,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 return;
             }
             Err(Fault::Cancelled) => {}
-            Err(Fault::Io(error)) => self.lost(key, Cause::Io(error)),
-            Err(Fault::DescriptorsExhausted) => {
-                self.lost(key, Cause::Io(std::io::ErrorKind::Other.into()));
+            result => {
+                if let Ok(Some(_)) = result {
+                    peer.last_received = self.shared.now;
+                }
+                self.arrive(Arrival { key, result, from: 0 });
             }
         }
         if !more {
@@ -75,22 +72,28 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.join(key);
     }
 
-    fn read(&mut self, key: Key, bytes: &mut [u8]) {
-        let Some(peer) = self.slots.at(key) else { return };
+    /// Reads what has arrived. Says how many of the last bytes are left for a later turn.
+    pub(super) fn read(&mut self, key: Key, bytes: &mut [u8]) -> usize {
+        let Some(peer) = self.slots.at(key) else { return 0 };
         match peer.stage {
             Stage::Open => self.read_messages(key, bytes),
             Stage::Opening(_) => self.read_head(key, bytes),
-            Stage::Lingering(_) | Stage::Terminating => {}
+            Stage::Lingering(_) | Stage::Terminating => 0,
         }
     }
 
-    /// Pulls events out of `bytes` and hands them to the handler, until there are none.
-    pub(super) fn read_messages(&mut self, key: Key, bytes: &mut [u8]) {
+    /// Pulls events out of `bytes` and hands them to the handler, until there are none or the
+    /// connection has had its share of the turn. Says how many of the last bytes are left.
+    pub(super) fn read_messages(&mut self, key: Key, bytes: &mut [u8]) -> usize {
         let Self { slots, handler, shared, .. } = self;
-        let Some(peer) = slots.at(key) else { return };
+        let Some(peer) = slots.at(key) else { return 0 };
         if peer.link.terminated {
             // It ends with this turn; what arrived before that is not handed over any more.
-            return;
+            return 0;
+        }
+        let share_max = shared.config().turn_size_max;
+        if peer.link.share.is_spent(shared.turn, share_max) {
+            return bytes.len();
         }
         if peer.waiting == Waiting::Pong {
             // Anything is a sign of life.
@@ -108,6 +111,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             &mut shared.workspace,
             &mut link.outbox.filling,
         ) {
+            link.share.spend(&event);
             let mut connection = Connection { key, state, link, shared };
             match event {
                 Event::Message(message) => {
@@ -128,15 +132,17 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     over = true;
                 }
             }
-            if link.terminated {
+            if link.terminated || link.share.is_spent(shared.turn, share_max) {
                 break;
             }
         }
+        let left = if over || link.terminated { 0 } else { input.len() };
         if over {
             peer.stage = Stage::Lingering(Lingering::default());
             peer.since = shared.now;
         }
         self.read_finish(key);
+        left
     }
 
     /// After reading: what was written is to leave; a peer that takes nothing is read no more.
@@ -159,7 +165,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 
     /// The peer has ended its side.
-    fn read_end(&mut self, key: Key) {
+    pub(super) fn read_end(&mut self, key: Key) {
         let Some(peer) = self.slots.at(key) else { return };
         match &mut peer.stage {
             Stage::Opening(_) => self.terminate(key),

@@ -6,6 +6,7 @@ use ringwire_protocol::{Close, Misuse, Payload, Prepared, Sender, Workspace};
 
 use crate::config::{Config, Settings};
 use crate::conn::outbox::{BufferStore, Outbox};
+use crate::conn::share::Share;
 use crate::driver::Key;
 use crate::timer::Time;
 
@@ -62,6 +63,8 @@ pub(crate) struct Link {
     pub(crate) terminated: bool,
     /// When the last message went in or out.
     pub(crate) last_message: Time,
+    /// What it has had of the present turn.
+    pub(crate) share: Share,
 }
 
 impl Link {
@@ -73,6 +76,7 @@ impl Link {
             backlogged: false,
             terminated: false,
             last_message: now,
+            share: Share::new(),
         }
     }
 }
@@ -88,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) dirty: Vec<Key>,
     /// The time of this turn.
     pub(crate) now: Time,
+    /// The number of this turn. It wraps.
+    pub(crate) turn: u16,
 }
 
 impl Shared {

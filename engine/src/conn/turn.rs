@@ -1,0 +1,119 @@
+//! What arrives, in order, and no more of it than the connection's share of a turn.
+//!
+//! ```text
+//!   completion ──▶ arrive ──▶ handle ──▶ the handler
+//!                    │          │ ▲
+//!    more waits of   │          │ │ in the next turn, after what arrives then
+//!    this connection ▼          ▼ │
+//!                  deferred ──────┘  at most half of the receive buffers
+//! ```
+//!
+//! So a peer that floods delays the others by its share, however much of it has arrived: the kernel
+//! fills up to 32 buffers from one socket before it looks at another.
+
+use crate::cause::Cause;
+use crate::conn::arrival::{Arrival, DEFERRED_MAX};
+use crate::conn::connections::Connections;
+use crate::driver::{Driver, Fault, Key};
+use crate::handler::Handler;
+
+impl<D: Driver, H: Handler> Connections<D, H> {
+    /// Whether something that has arrived waits for the next turn.
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    /// The receive buffers that wait.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn deferred_leases(&self) -> usize {
+        self.deferred.iter().filter(|arrival| matches!(arrival.result, Ok(Some(_)))).count()
+    }
+
+    /// Handles what has arrived, as far as it may be now.
+    pub(super) fn arrive(&mut self, arrival: Arrival) {
+        let waits = self.slots.at(arrival.key).is_some_and(|peer| peer.deferred > 0);
+        let left = if waits { Some(arrival) } else { self.handle(arrival) };
+        if let Some(arrival) = left {
+            self.defer(arrival);
+        }
+    }
+
+    /// Gives each connection that has something deferred its share of this turn.
+    pub(crate) fn handle_deferred(&mut self) {
+        let turn = self.shared.turn;
+        let share_max = self.shared.config().turn_size_max;
+        // Each arrival goes round once, so those of one connection stay in order.
+        for _ in 0..self.deferred.len() {
+            let Some(arrival) = self.deferred.pop_front() else { return };
+            let key = arrival.key;
+            let peer = self.slots.at(key);
+            let waits = peer.is_some_and(|peer| peer.link.share.is_spent(turn, share_max));
+            match if waits { Some(arrival) } else { self.handle(arrival) } {
+                Some(arrival) => self.deferred.push_back(arrival),
+                None => self.resume(key),
+            }
+        }
+    }
+
+    /// Puts an arrival behind what waits already.
+    fn defer(&mut self, arrival: Arrival) {
+        let half = usize::from(self.shared.config().buffers / 2);
+        if self.deferred.len() >= half.clamp(1, DEFERRED_MAX.into()) {
+            self.handle_oldest();
+        }
+        let key = arrival.key;
+        let Self { slots, shared, deferred, .. } = self;
+        if let Some(peer) = slots.at(key) {
+            peer.deferred += 1;
+            if peer.wants_cancel() {
+                shared.mark(key, &mut peer.link);
+            }
+        }
+        deferred.push_back(arrival);
+    }
+
+    /// Handles the oldest arrival whole: the others need the buffer more than they need the time.
+    fn handle_oldest(&mut self) {
+        let mut left = self.deferred.pop_front();
+        while let Some(arrival) = left {
+            let key = arrival.key;
+            if let Some(peer) = self.slots.at(key) {
+                peer.link.share.renew();
+            }
+            left = self.handle(arrival);
+            if left.is_none() {
+                self.resume(key);
+            }
+        }
+    }
+
+    /// A deferred arrival has been handled. After the last one receiving goes on.
+    fn resume(&mut self, key: Key) {
+        let Some(peer) = self.slots.at(key) else { return };
+        peer.deferred = peer.deferred.saturating_sub(1);
+        self.arm(key);
+    }
+
+    /// Acts on an arrival. Gives back what is left of it, when the connection's share is spent.
+    fn handle(&mut self, mut arrival: Arrival) -> Option<Arrival> {
+        let key = arrival.key;
+        match arrival.result {
+            Ok(Some(mut lease)) => {
+                let bytes = lease.get_mut(arrival.from..).unwrap_or_default();
+                let left = self.read(key, bytes);
+                if left > 0 {
+                    arrival.from = lease.len() - left;
+                    arrival.result = Ok(Some(lease));
+                    return Some(arrival);
+                }
+                self.driver.recycle(lease);
+            }
+            Ok(None) => self.read_end(key),
+            Err(Fault::Io(error)) => self.lost(key, Cause::Io(error)),
+            Err(Fault::DescriptorsExhausted | Fault::BuffersExhausted | Fault::Cancelled) => {
+                self.lost(key, Cause::Io(std::io::ErrorKind::Other.into()));
+            }
+        }
+        None
+    }
+}
