@@ -1,1 +1,8 @@
-//! Kernels measured beside the libraries they must beat: see the `benches` folder.
+//! Kernels, compression and memory, measured beside what they must beat.
+//!
+//! `cargo bench` runs the `benches` folder; the programs in `src/bin` print tables. Here stands what
+//! they share.
+
+pub mod bare;
+pub mod contest;
+pub mod feed;
