@@ -16,7 +16,9 @@ use super::TAIL;
 /// limits hold before all of it is there. After an error only [`Decompressor::reset`] helps.
 ///
 /// There is one size of window, the largest: zlib-rs sets aside 32 KiB whatever is agreed, and a
-/// larger window reads every stream made for a smaller one.
+/// larger window reads every stream made for a smaller one. Nor would it refuse what reaches
+/// further back than the window that it is asked for: it holds distances against the 32 KiB. A peer
+/// that goes beyond its agreed window is therefore read, at no cost to this side.
 ///
 /// ```
 /// use ringwire_protocol::deflate::{Bounds, DecompressError, Decompressor};

@@ -135,6 +135,22 @@ fn what_is_wrong_inside() {
     assert_seen(&frame(true, true, Opcode::Binary, &stored), &[bytes], None);
 }
 
+/// The window of 32 KiB is there all the same, see [`Decompressor`](crate::deflate::Decompressor).
+#[test]
+fn a_reference_beyond_the_agreed_window_is_read() {
+    let mut state = 1_u32;
+    let mut noise = vec![0; 20_000];
+    noise.fill_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    });
+    let policy = Policy { level: 9, ..Policy::default() };
+    let bytes = writes(&[(noise.clone(), true), (noise.clone(), true)], &AGREED, &policy);
+    assert!(bytes.len() < 21_000, "the second refers to the first: {} bytes", bytes.len());
+    let (seen, _) = sees(Role::Server, &agreed(true, 9), [&bytes[..]]);
+    assert_eq!(seen, [Seen::Binary(noise.clone()), Seen::Binary(noise)]);
+}
+
 /// What a client's sender writes for `messages`.
 fn writes(messages: &[(Vec<u8>, bool)], agreed: &Agreed, policy: &Policy) -> Vec<u8> {
     let mut sender = Sender::new(Role::Client).with_deflate(agreed, policy);

@@ -7,6 +7,7 @@ use super::{Bounds, DecompressError, Decompressor};
 mod examples;
 mod hostile;
 mod negotiation;
+mod oracle;
 mod roundtrip;
 
 /// No bounds that a test's own messages would meet.

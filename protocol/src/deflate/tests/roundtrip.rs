@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 use zlib_rs::{Inflate, InflateFlush};
 
-use super::{WIDE, decompress};
+use super::{WIDE, decompress, oracle};
 use crate::deflate::{Compressor, Decompressor, Settings};
 
 /// Messages with and without repetition, across the sizes of windows and chunks.
@@ -27,23 +27,6 @@ fn settings() -> impl Strategy<Value = Settings> {
         memory_level,
         level,
     })
-}
-
-/// Decompresses with a window of just `window_bits`: one byte at a time, so that nothing but the
-/// window can be referred to.
-fn narrow(window_bits: u8, payload: &[u8]) -> Vec<u8> {
-    let mut inflate = Inflate::new(false, window_bits);
-    let (mut message, mut byte) = (Vec::new(), [0]);
-    loop {
-        let (taken, written) = (inflate.total_in(), inflate.total_out());
-        let at = usize::try_from(taken).unwrap();
-        inflate.decompress(&payload[at..], &mut byte, InflateFlush::NoFlush).unwrap();
-        if inflate.total_out() > written {
-            message.push(byte[0]);
-        } else if inflate.total_in() == taken {
-            return message;
-        }
-    }
 }
 
 proptest! {
@@ -76,10 +59,49 @@ proptest! {
     }
 
     #[test]
-    fn no_reference_reaches_beyond_the_window(message in message(), settings in settings()) {
-        let mut payload = Vec::new();
+    fn no_reference_reaches_beyond_the_window(
+        messages in prop::collection::vec(message(), 1..4),
+        settings in settings(),
+        takeover in any::<bool>(),
+    ) {
         let mut compressor = Compressor::new(settings).unwrap();
-        prop_assert_eq!(compressor.compress(&message, false, &mut payload), Ok(()));
-        prop_assert_eq!(narrow(settings.window_bits, &payload), message);
+        let mut window = Vec::new();
+        for message in &messages {
+            let mut payload = Vec::new();
+            prop_assert_eq!(compressor.compress(message, takeover, &mut payload), Ok(()));
+            if !takeover {
+                window.clear();
+            }
+            let start = window.len();
+            let reach = oracle::read(&payload, &mut window);
+            prop_assert!(reach <= 1 << settings.window_bits, "{} bytes back", reach);
+            prop_assert_eq!(&window[start..], message);
+        }
     }
+}
+
+/// What the documentation of [`Decompressor`] says of windows. Once this fails, a decompressor can
+/// be made for the window that was agreed.
+#[test]
+fn the_window_is_the_largest_whatever_is_asked() {
+    let settings = Settings { window_bits: 15, memory_level: 9, level: 9 };
+    let mut noise = Vec::new();
+    let mut state = 1_u32;
+    noise.resize_with(20_000, || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    });
+    let message = [&noise[..], &noise[..258]].concat();
+    let mut payload = Vec::new();
+    Compressor::new(settings).unwrap().compress(&message, false, &mut payload).unwrap();
+    assert_eq!(oracle::read(&payload, &mut Vec::new()), 20_000);
+    let mut inflate = Inflate::new(false, 9);
+    let (mut back, mut byte) = (Vec::new(), [0]);
+    while back.len() < message.len() {
+        // Byte by byte, so that all is in the window and nothing in the output.
+        let taken = usize::try_from(inflate.total_in()).unwrap();
+        inflate.decompress(&payload[taken..], &mut byte, InflateFlush::NoFlush).unwrap();
+        back.push(byte[0]);
+    }
+    assert_eq!(back, message);
 }
