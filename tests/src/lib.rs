@@ -8,7 +8,9 @@ mod bytes;
 mod client;
 mod echo;
 mod patience;
+mod peer;
 mod server;
+mod wire;
 
 pub use adversary::{Neighbor, answers, fails, writes};
 pub use bytes::{
@@ -18,4 +20,6 @@ pub use bytes::{
 pub use client::{Answer, Client, REQUEST};
 pub use echo::{Echo, End, Event, ended};
 pub use patience::PATIENCE;
+pub use peer::Peer;
 pub use server::{TestServer, config};
+pub use wire::{Direction, Passed, RSV1, Traffic, Wire};
