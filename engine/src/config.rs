@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ringwire_protocol::deflate::Policy;
-use ringwire_protocol::{Limits, handshake};
+use ringwire_protocol::{Close, Limits, handshake};
 
 use crate::error::ConfigError;
+use crate::slow::{Overflow, SlowConsumer};
 
 /// Everything that can be set. Each field has a default that serves a public server.
 ///
@@ -74,6 +75,10 @@ pub struct Config {
     /// When they have fallen to this, reading goes on and `drain` is called. Default 256 KiB: the
     /// link stays busy while the handler answers the call.
     pub outbox_low: usize,
+    /// What is done about a peer for which more waits than `outbox_size_max`, or messages that are
+    /// too old; [`Connection::set_slow_consumer`](crate::Connection::set_slow_consumer) chooses for
+    /// one. Default: the message that is being sent is dropped, and `send` says so.
+    pub slow_consumer: SlowConsumer,
     /// A peer that takes none of what is sent for this long is dropped. Default 30 s.
     pub send_timeout: Duration,
 
@@ -116,6 +121,7 @@ impl Default for Config {
             outbox_size_max: 64 << 20,
             outbox_high: 1 << 20,
             outbox_low: 256 << 10,
+            slow_consumer: SlowConsumer::default(),
             send_timeout: Duration::from_secs(30),
             idle_timeout: None,
             ping_interval: Some(Duration::from_secs(30)),
@@ -233,6 +239,13 @@ impl Settings {
         if !marks.is_sorted() || config.outbox_high == 0 {
             return Err(ConfigError::Marks);
         }
+        if config.slow_consumer.size_max == 0 {
+            return Err(ConfigError::Zero { field: "slow_consumer.size_max" });
+        }
+        if let Overflow::Close(code) = config.slow_consumer.overflow {
+            let close = Close { code: Some(code), reason: "" };
+            close.check().map_err(|_| ConfigError::SlowConsumerCode(code))?;
+        }
         let waits = [
             ("handshake_timeout", Some(config.handshake_timeout)),
             ("send_timeout", Some(config.send_timeout)),
@@ -281,6 +294,8 @@ mod tests {
             resolved(|config| config.outbox_low = config.outbox_high + 1),
             resolved(|config| config.outbox_size_max = config.outbox_high - 1),
             resolved(|config| config.mailbox_size = 0),
+            resolved(|config| config.slow_consumer.size_max = 0),
+            resolved(|config| config.slow_consumer.overflow = Overflow::Close(1005)),
             resolved(|config| config.handshake_timeout = Duration::ZERO),
             resolved(|config| config.ping_interval = Some(Duration::ZERO)),
         ];

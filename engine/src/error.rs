@@ -165,6 +165,8 @@ pub enum ConfigError {
     BufferSize,
     /// Not `outbox_low` ≤ `outbox_high` ≤ `outbox_size_max`, with `outbox_high` above zero.
     Marks,
+    /// `slow_consumer` closes with a code that cannot be sent.
+    SlowConsumerCode(u16),
 }
 
 impl fmt::Display for ConfigError {
@@ -174,6 +176,9 @@ impl fmt::Display for ConfigError {
             Self::Zero { field } => write!(formatter, "{field} must not be zero"),
             Self::Buffers => formatter.write_str("buffers must be a power of two up to 32768"),
             Self::BufferSize => formatter.write_str("buffer_size must be from 64 to 16777216"),
+            Self::SlowConsumerCode(code) => {
+                write!(formatter, "slow_consumer cannot close with {code}")
+            }
             Self::Marks => formatter.write_str(
                 "the marks must be in order: outbox_low <= outbox_high <= outbox_size_max, and \
                  outbox_high above zero",

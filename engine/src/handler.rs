@@ -54,6 +54,10 @@ pub trait Handler {
     /// fallen to [`Config::outbox_low`](crate::Config::outbox_low).
     fn drain(&mut self, connection: &mut Connection<'_, Self::State>) {}
 
+    /// So many messages that [`Connection::send`] had taken were dropped, because the peer is slow
+    /// and [`Overflow::DropOldest`](crate::Overflow::DropOldest) says so.
+    fn dropped(&mut self, connection: &mut Connection<'_, Self::State>, messages: u64) {}
+
     /// The connection ends, and not by a clean closing handshake; `close` follows.
     fn error(&mut self, connection: &mut Connection<'_, Self::State>, cause: &Cause) {}
 

@@ -45,6 +45,7 @@ mod request;
 mod server;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod slow;
 mod timer;
 mod worker;
 
@@ -59,3 +60,4 @@ pub use ringwire_protocol::deflate::Policy as DeflatePolicy;
 pub use ringwire_protocol::handshake::{Limits as HandshakeLimits, Response};
 pub use ringwire_protocol::{Limits, Message, Misuse, Payload, Prepared, Violation};
 pub use server::Server;
+pub use slow::{Overflow, SlowConsumer};

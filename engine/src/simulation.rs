@@ -149,6 +149,12 @@ impl<H: Handler> Simulation<H> {
         self.world.borrow().now.since(Time::ZERO)
     }
 
+    /// Lets time pass in which nothing happens.
+    pub fn pass(&mut self, time: Duration) {
+        let mut world = self.world.borrow_mut();
+        world.now = world.now.after(time);
+    }
+
     /// Connections that the worker knows of.
     #[must_use]
     pub fn connections(&self) -> usize {

@@ -63,10 +63,7 @@ impl Sender {
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
         let payload = payload.into();
-        self.may_send()?;
-        if self.unfinished.is_some() {
-            return Err(Misuse::MessageUnfinished);
-        }
+        self.check()?;
         let opcode = kind(payload).opcode();
         if self.deflating.is_some() {
             return self.message_compressed(opcode, payload, workspace, out);
@@ -102,12 +99,8 @@ impl Sender {
         message: &mut Prepared<'_>,
         workspace: &mut Workspace,
     ) -> Result<Frame, Misuse> {
-        self.may_send()?;
-        if self.unfinished.is_some() {
-            return Err(Misuse::MessageUnfinished);
-        }
-        let takeover = self.deflating.as_ref().is_some_and(|deflating| deflating.takeover());
-        if self.role == Role::Client || takeover {
+        self.check()?;
+        if !self.shares() {
             let mut out = Vec::new();
             self.message(message.payload(), workspace, &mut out)?;
             return Ok(Frame::new(out));
@@ -131,6 +124,43 @@ impl Sender {
             append(true, false, kind(payload).opcode(), None, payload.as_bytes(), &mut out);
             out
         }))
+    }
+
+    /// Sends a message that was accepted before and held back since, also if the closing handshake
+    /// has begun meanwhile: the caller sees to it that it stands before the close frame, and not
+    /// between fragments.
+    ///
+    /// # Errors
+    /// [`Misuse::MaskingKeysMissing`].
+    pub fn message_held<'a>(
+        &mut self,
+        payload: impl Into<Payload<'a>>,
+        compresses: bool,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        let payload = payload.into();
+        let opcode = kind(payload).opcode();
+        if compresses && self.deflating.is_some() {
+            return self.message_compressed(opcode, payload, workspace, out);
+        }
+        self.frame(true, opcode, payload.as_bytes(), workspace, out)
+    }
+
+    /// Whether a message can be sent now.
+    ///
+    /// # Errors
+    /// [`Misuse::Closing`] after a close frame, [`Misuse::MessageUnfinished`] between fragments.
+    pub fn check(&self) -> Result<(), Misuse> {
+        self.may_send()?;
+        if self.unfinished.is_some() { Err(Misuse::MessageUnfinished) } else { Ok(()) }
+    }
+
+    /// Whether [`Sender::prepared`] gives the frame that others have, too.
+    #[must_use]
+    pub fn shares(&self) -> bool {
+        let takeover = self.deflating.as_ref().is_some_and(|it| it.takeover());
+        self.role == Role::Server && !takeover
     }
 
     #[cold]

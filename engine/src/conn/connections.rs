@@ -129,6 +129,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(crate) fn close(&mut self, key: Key, close: Close<'_>) {
         let Self { slots, shared, .. } = self;
         let Some(Peer { stage: Stage::Open, link, .. }) = slots.at(key) else { return };
+        link.settle(&mut shared.workspace);
         let out = &mut link.outbox.filling;
         if link.sender.close(close, &mut shared.workspace, out).is_ok() {
             shared.mark(key, link);

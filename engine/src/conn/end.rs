@@ -26,6 +26,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         peer.stage = Stage::Lingering(Lingering::default());
         peer.since = shared.now;
         let Peer { link, state, .. } = peer;
+        // It may still read.
+        link.settle(&mut shared.workspace);
         link.sender.abandon();
         let mut connection = Connection { key, state, link, shared };
         handler.error(&mut connection, cause);
@@ -46,7 +48,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let now = self.shared.now;
         let Some(peer) = self.slots.at(key) else { return };
         let Stage::Lingering(lingering) = &mut peer.stage else { return };
-        if peer.link.outbox.buffered() > 0 {
+        if peer.link.buffered() > 0 {
             return;
         }
         if lingering.peer {

@@ -1,12 +1,14 @@
 //! Connections: from accepting them to freeing their slots.
 
 mod arrival;
+mod backlog;
 mod connections;
 mod deadline;
 mod end;
 mod open;
 mod outbox;
 mod peer;
+mod queue;
 mod receive;
 mod send;
 mod share;

@@ -103,6 +103,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
         }
+        let aside = link.set_aside();
         let mut input = bytes;
         let mut over = false;
         while let Some(event) = receiver.next(
@@ -136,6 +137,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 break;
             }
         }
+        link.bring_back(aside, &mut shared.workspace);
         let left = if over || link.terminated { 0 } else { input.len() };
         if over {
             peer.stage = Stage::Lingering(Lingering::default());
@@ -155,7 +157,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         } else {
             shared.mark(key, link);
         }
-        if link.outbox.buffered() > shared.config().outbox_high {
+        if link.buffered() > shared.config().outbox_high {
             link.backlogged = true;
             shared.mark(key, link);
         }

@@ -25,6 +25,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             self.lost(key, Cause::Terminated);
             return;
         }
+        self.tell_dropped(key);
+        let Self { slots, shared, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        peer.link.refill(&mut shared.workspace, now);
         if peer.link.outbox.is_due() && !matches!(peer.stage, Stage::Terminating) {
             let bytes = peer.link.outbox.take_off();
             peer.last_progress = now;
@@ -46,6 +50,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.watch(key);
     }
 
+    /// Tells the handler how many messages its policy for slow consumers has cost.
+    fn tell_dropped(&mut self, key: Key) {
+        let Self { slots, shared, handler, .. } = self;
+        let Some(Peer { link, state, stage: Stage::Open, .. }) = slots.at(key) else { return };
+        let count = link.backlog.as_mut().map_or(0, |backlog| backlog.take_untold());
+        if count > 0 {
+            handler.dropped(&mut Connection { key, state, link, shared }, count);
+        }
+    }
+
     /// A send has ended, whole, in part, or not at all.
     pub(crate) fn on_sent(&mut self, key: Key, result: Result<usize, Fault>, bytes: Vec<u8>) {
         let Self { slots, shared, driver, .. } = self;
@@ -57,6 +71,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Ok(size) if size > 0 => size,
             Ok(_) | Err(_) => {
                 peer.link.outbox.crash();
+                peer.link.backlog = None;
                 shared.store.give(bytes);
                 let cause = match result {
                     Err(Fault::Io(error)) => Cause::Io(error),
@@ -81,7 +96,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         match peer.stage {
             Stage::Terminating => self.join(key),
             Stage::Opening(_) | Stage::Open | Stage::Lingering(_) => {
-                if peer.link.outbox.is_due() || matches!(peer.stage, Stage::Lingering(_)) {
+                if peer.link.is_due() || matches!(peer.stage, Stage::Lingering(_)) {
                     shared.mark(key, &mut peer.link);
                 }
                 self.drain(key);
@@ -96,7 +111,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Some(peer) = slots.at(key) else { return };
         let Peer { link, state, stage, waiting, last_received, .. } = peer;
         let low = shared.config().outbox_low;
-        if !link.backlogged || link.terminated || link.outbox.buffered() > low {
+        if !link.backlogged || link.terminated || link.buffered() > low {
             return;
         }
         link.backlogged = false;

@@ -5,9 +5,11 @@ use std::fmt;
 use ringwire_protocol::{Close, Misuse, Payload, Prepared, Sender, Workspace};
 
 use crate::config::{Config, Settings};
+use crate::conn::backlog::{Backlog, Outgoing};
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::share::Share;
 use crate::driver::Key;
+use crate::slow::{Overflow, SlowConsumer};
 use crate::timer::Time;
 
 /// A connection of a worker, whatever the worker, at any time. It fits 64 bits; after its end it
@@ -55,10 +57,14 @@ pub enum Sent {
 pub(crate) struct Link {
     pub(crate) sender: Sender,
     pub(crate) outbox: Outbox,
+    /// Where the policy for slow consumers looks at single messages, from the first that waits.
+    pub(crate) backlog: Option<Box<Backlog>>,
     /// In the list of those that have something for the driver.
     pub(crate) dirty: bool,
     /// Above the high mark, and `drain` is owed.
     pub(crate) backlogged: bool,
+    /// It is being closed because its peer is too slow.
+    pub(crate) is_slow: bool,
     /// The handler wants it to end at once.
     pub(crate) terminated: bool,
     /// When the last message went in or out.
@@ -72,8 +78,10 @@ impl Link {
         Self {
             sender,
             outbox,
+            backlog: None,
             dirty: false,
             backlogged: false,
+            is_slow: false,
             terminated: false,
             last_message: now,
             share: Share::new(),
@@ -140,19 +148,13 @@ impl<S> Connection<'_, S> {
     /// [`Message`](crate::Message) as it is.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Payload<'m>>) -> Sent {
-        let message = message.into();
-        self.append(message.as_bytes().len(), |link, workspace| {
-            link.sender.message(message, workspace, &mut link.outbox.filling)
-        })
+        self.queue(Outgoing::Message(message.into()))
     }
 
     /// Sends a message uncompressed, also on a connection that compresses: for what is compressed
     /// already, or holds a secret beside something that others may choose.
     pub fn send_uncompressed<'m>(&mut self, message: impl Into<Payload<'m>>) -> Sent {
-        let message = message.into();
-        self.append(message.as_bytes().len(), |link, workspace| {
-            link.sender.message_uncompressed(message, workspace, &mut link.outbox.filling)
-        })
+        self.queue(Outgoing::Uncompressed(message.into()))
     }
 
     /// Sends a message that goes to many connections: it is encoded, and compressed, once for all
@@ -177,18 +179,15 @@ impl<S> Connection<'_, S> {
     /// # let _ = Greeter { greeting: Prepared::new("welcome") };
     /// ```
     pub fn send_prepared(&mut self, message: &mut Prepared<'_>) -> Sent {
-        self.append(message.payload().as_bytes().len(), |link, workspace| {
-            let frame = link.sender.prepared(message, workspace)?;
-            link.outbox.filling.extend_from_slice(&frame);
-            Ok(())
-        })
+        self.queue(Outgoing::Prepared(message))
     }
 
     /// Sends a fragment of a message; `fin` marks its last. All have the kind of the first, and no
     /// other message may come between.
     pub fn send_fragment<'m>(&mut self, fragment: impl Into<Payload<'m>>, fin: bool) -> Sent {
         let fragment = fragment.into();
-        self.append(fragment.as_bytes().len(), |link, workspace| {
+        self.append(fragment.as_bytes().len(), |link, workspace, _| {
+            link.settle(workspace);
             link.sender.fragment(fragment, fin, workspace, &mut link.outbox.filling)
         })
     }
@@ -198,7 +197,7 @@ impl<S> Connection<'_, S> {
     pub fn ping(&mut self, payload: &[u8]) -> Sent {
         // A ping is no message: a connection that only pings is idle.
         let last_message = self.link.last_message;
-        let sent = self.append(payload.len(), |link, workspace| {
+        let sent = self.append(payload.len(), |link, workspace, _| {
             link.sender.ping(payload, workspace, &mut link.outbox.filling)
         });
         self.link.last_message = last_message;
@@ -213,7 +212,9 @@ impl<S> Connection<'_, S> {
     /// begun already.
     pub fn close(&mut self, code: u16, reason: &str) -> Result<(), Misuse> {
         let close = Close { code: Some(code), reason };
+        close.check()?;
         let workspace = &mut self.shared.workspace;
+        self.link.settle(workspace);
         self.link.sender.close(close, workspace, &mut self.link.outbox.filling)?;
         self.shared.mark(self.key, self.link);
         Ok(())
@@ -228,8 +229,23 @@ impl<S> Connection<'_, S> {
 
     /// Bytes that have not left for the peer: queued and in flight.
     #[must_use]
-    pub const fn buffered(&self) -> usize {
-        self.link.outbox.buffered()
+    pub fn buffered(&self) -> usize {
+        self.link.buffered()
+    }
+
+    /// Sets what is done if this peer is a slow consumer, in place of [`Config::slow_consumer`].
+    ///
+    /// # Errors
+    /// [`Misuse::CloseCode`] for a code that cannot be sent.
+    pub fn set_slow_consumer(&mut self, policy: SlowConsumer) -> Result<(), Misuse> {
+        if let Overflow::Close(code) = policy.overflow {
+            Close { code: Some(code), reason: "" }.check()?;
+        }
+        match &mut self.link.backlog {
+            Some(backlog) => backlog.policy = policy,
+            None => self.link.backlog = Some(Box::new(Backlog::new(policy))),
+        }
+        Ok(())
     }
 
     /// Whether messages can still be sent: no closing handshake has begun.
@@ -238,22 +254,36 @@ impl<S> Connection<'_, S> {
         self.link.sender.closing().is_open()
     }
 
+    /// Sends a whole message, as the policy for slow consumers allows.
+    #[inline]
+    fn queue(&mut self, message: Outgoing<'_, '_>) -> Sent {
+        let Self { key, link, shared, .. } = self;
+        let Shared { settings, workspace, now, .. } = &mut **shared;
+        let policy = link.policy(&settings.config);
+        let size = message.size();
+        if let Some(sent) = link.make_room(size, policy, &settings.config, workspace, *now) {
+            shared.mark(*key, link);
+            return sent;
+        }
+        self.append(size, |link, workspace, now| link.enqueue(message, policy, workspace, now))
+    }
+
     #[inline]
     fn append(
         &mut self,
         size: usize,
-        write: impl FnOnce(&mut Link, &mut Workspace) -> Result<(), Misuse>,
+        write: impl FnOnce(&mut Link, &mut Workspace, Time) -> Result<(), Misuse>,
     ) -> Sent {
         let Self { key, link, shared, .. } = self;
         let config = &shared.settings.config;
         let (high, max) = (config.outbox_high, config.outbox_size_max);
-        if link.outbox.buffered().saturating_add(size) > max {
+        if link.buffered().saturating_add(size) > max {
             return if link.sender.closing().is_open() { Sent::Dropped } else { Sent::Closed };
         }
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
         }
-        if let Err(misuse) = write(link, &mut shared.workspace) {
+        if let Err(misuse) = write(link, &mut shared.workspace, shared.now) {
             if link.outbox.filling.is_empty() {
                 shared.store.give(std::mem::take(&mut link.outbox.filling));
             }
@@ -261,7 +291,7 @@ impl<S> Connection<'_, S> {
         }
         link.last_message = shared.now;
         shared.mark(*key, link);
-        if link.outbox.buffered() > high {
+        if link.buffered() > high {
             link.backlogged = true;
             return Sent::Backlogged;
         }
