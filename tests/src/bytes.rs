@@ -2,6 +2,12 @@
 
 /// The last frame of its message.
 pub const FIN: u8 = 0x80;
+/// The first frame of a compressed message (RFC 7692 section 6).
+pub const RSV1: u8 = 0x40;
+/// A bit that no extension here gives a meaning.
+pub const RSV2: u8 = 0x20;
+/// Another such bit.
+pub const RSV3: u8 = 0x10;
 /// The opcode of a frame that goes on with a message.
 pub const CONTINUATION: u8 = 0x0;
 /// The opcode of text.

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::bytes::{CLOSE, FIN, Frame};
+use crate::bytes::{CLOSE, FIN, Frame, RSV1};
 use crate::patience::PATIENCE;
 
 /// The request of RFC 6455 section 1.3, without what is optional.
@@ -21,6 +21,8 @@ pub struct Client {
     stream: TcpStream,
     /// Bytes that were read and not looked at.
     received: Vec<u8>,
+    /// The reserved bits to which what was negotiated gives a meaning.
+    reserved: u8,
 }
 
 /// The head of a server's answer.
@@ -51,7 +53,29 @@ impl Client {
         stream.set_nodelay(true).expect("the socket takes options");
         stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
         stream.set_write_timeout(Some(PATIENCE)).expect("the socket takes options");
-        Self { stream, received: Vec::new() }
+        Self { stream, received: Vec::new(), reserved: 0 }
+    }
+
+    /// Connects and opens the WebSocket with an offer of extensions, written as its header lines
+    /// have it. Beside the client stands what the server accepts.
+    ///
+    /// # Panics
+    /// If the server does not open the connection.
+    #[must_use]
+    pub fn offering(address: SocketAddr, offers: &[&str]) -> (Self, Option<String>) {
+        let mut client = Self::connect(address);
+        let mut request = REQUEST.trim_end().to_owned();
+        for offer in offers {
+            request.push_str("\r\nSec-WebSocket-Extensions: ");
+            request.push_str(offer);
+        }
+        request.push_str("\r\n\r\n");
+        client.write(request);
+        let accepted = client.read_opening().header("sec-websocket-extensions").map(str::to_owned);
+        if accepted.is_some() {
+            client.reserved = RSV1;
+        }
+        (client, accepted)
     }
 
     /// Connects and opens the WebSocket.
@@ -86,7 +110,7 @@ impl Client {
     #[must_use]
     pub fn share(&self) -> Self {
         let stream = self.stream.try_clone().expect("there are descriptors");
-        Self { stream, received: Vec::new() }
+        Self { stream, received: Vec::new(), reserved: self.reserved }
     }
 
     /// Ends this side: the server reads the end of the stream, and may still write.
@@ -146,7 +170,7 @@ impl Client {
     /// If no frame comes in time, or one that no server may send.
     pub fn read_frame(&mut self) -> Option<Frame> {
         loop {
-            if let Some((frame, size)) = parse(&self.received) {
+            if let Some((frame, size)) = parse(&self.received, self.reserved) {
                 self.received.drain(..size);
                 return Some(frame);
             }
@@ -213,10 +237,10 @@ impl Client {
     }
 }
 
-/// The first frame of `bytes` and its size, or `None` where it is not whole.
-fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
+/// The first frame of `bytes`, with no reserved bits but these, and its size. `None`: not whole.
+fn parse(bytes: &[u8], reserved: u8) -> Option<(Frame, usize)> {
     let (&[first, second], rest) = bytes.split_first_chunk::<2>()?;
-    assert_eq!(first & 0x70, 0, "no extension was negotiated");
+    assert_eq!(first & 0x70 & !reserved, 0, "no extension gives this bit a meaning");
     //= RFC 6455 5.1: A server MUST NOT mask any frames that it sends to the client.
     assert_eq!(second & 0x80, 0, "a server does not mask");
     let (length, rest) = match second {
@@ -236,6 +260,7 @@ fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
     assert!(second < 127 || length > 65_535, "{length} is not in its shortest form");
     if first & CLOSE != 0 {
         assert!(first & FIN != 0 && length <= 125, "a control frame is short and whole");
+        assert_eq!(first & 0x70, 0, "a control frame has no reserved bits");
     }
     let payload = rest.get(..usize::try_from(length).ok()?)?.to_vec();
     let size = bytes.len() - rest.len() + payload.len();

@@ -14,12 +14,12 @@ mod wire;
 
 pub use adversary::{Neighbor, answers, fails, writes};
 pub use bytes::{
-    BINARY, CLOSE, CONTINUATION, FIN, Frame, Length, PING, PONG, TEXT, binary, close, frame,
-    header, mask, message, ping, pong, text,
+    BINARY, CLOSE, CONTINUATION, FIN, Frame, Length, PING, PONG, RSV1, RSV2, RSV3, TEXT, binary,
+    close, frame, header, mask, message, ping, pong, text,
 };
 pub use client::{Answer, Client, REQUEST};
 pub use echo::{Echo, End, Event, ended};
 pub use patience::PATIENCE;
 pub use peer::Peer;
 pub use server::{TestServer, config};
-pub use wire::{Direction, Passed, RSV1, Traffic, Wire};
+pub use wire::{Direction, Passed, Traffic, Wire};

@@ -30,17 +30,23 @@ pub struct Peer {
 
 impl Peer {
     /// Connects, offers, and compresses as `policy` has it where the server accepts.
+    #[must_use]
+    pub fn connect(address: SocketAddr, offer: &Offer, policy: &Policy) -> Self {
+        Self::connect_to(address, "/", offer, policy)
+    }
+
+    /// The same, and asks for `path`.
     ///
     /// # Panics
     /// If the server does not open the connection, or not as a server may.
     #[must_use]
-    pub fn connect(address: SocketAddr, offer: &Offer, policy: &Policy) -> Self {
+    pub fn connect_to(address: SocketAddr, path: &str, offer: &Offer, policy: &Policy) -> Self {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
         stream.set_write_timeout(Some(PATIENCE)).expect("the socket takes options");
         stream.set_nodelay(true).expect("the socket takes options");
         let (header, host) = (offer.offer_header(), address.to_string());
-        let mut request = ClientRequest::new(&host, "/", KEY);
+        let mut request = ClientRequest::new(&host, path, KEY);
         request.extensions = Some(&header);
         let mut bytes = Vec::new();
         request.encode(&mut bytes).expect("the request is right");

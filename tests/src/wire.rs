@@ -4,11 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
-use crate::bytes::{CLOSE, CONTINUATION, FIN};
+use crate::bytes::{CLOSE, CONTINUATION, FIN, RSV1, RSV2, RSV3};
 use crate::patience::PATIENCE;
-
-/// RSV1, which marks the first frame of a compressed message (RFC 7692 section 6).
-pub const RSV1: u8 = 0x40;
 
 /// A relay for one connection, which keeps a copy.
 #[derive(Debug)]
@@ -120,7 +117,11 @@ impl Direction {
                 let last = messages.last_mut().expect("there is a message to continue");
                 (last.frames, last.size) = (last.frames + 1, last.size + size);
             } else {
-                assert_eq!(first & 0x30, 0, "reserved bits that nobody has given a meaning");
+                assert_eq!(
+                    first & (RSV2 | RSV3),
+                    0,
+                    "reserved bits that nobody has given a meaning"
+                );
                 messages.push(Passed { compressed: first & RSV1 != 0, frames: 1, size });
             }
         }

@@ -1,127 +1,95 @@
-//! Compressed messages through the running engine (RFC 7692): agreed on, echoed, abused.
-#![expect(clippy::unwrap_used, reason = "a test that fails panics")]
+//! Compressed messages through the running engine (RFC 7692): what is agreed on is what passes.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use ringwire::{
+    Compression, Config, Connection, Handler, Limits, Message, OwnedMessage, Request, Upgrade,
+};
+use ringwire_protocol::deflate::{Offer, Policy};
+use ringwire_tests::{Passed, Peer, TestServer, Traffic, Wire, config};
 
-use ringwire::{Compression, Config, Limits};
-use ringwire_protocol::deflate::{Agreed, Compressor, Offer, Policy, Settings, accept};
-use ringwire_protocol::frame::{Opcode, header::Header};
-use ringwire_protocol::handshake::{self, ClientRequest, Head};
-use ringwire_protocol::{Event, Receiver, Role, Sender, Workspace, mask};
-use ringwire_tests::{PATIENCE, TestServer, config, text};
+/// A client that compresses everything, well.
+const EAGER: Policy = Policy {
+    server_max_window_bits: 15,
+    client_max_window_bits: 15,
+    server_no_context_takeover: false,
+    client_no_context_takeover: false,
+    memory_level: 8,
+    level: 9,
+    size_min: 0,
+};
 
-const MASKING_KEY: [u8; 4] = [1, 2, 3, 4];
-
-fn compressing(compression: Compression) -> Config {
+fn compressing(compression: Option<Compression>) -> Config {
     let limits = Limits { message_size_max: 1 << 20, ..Limits::default() };
-    Config { compression: Some(compression), limits, ..config() }
+    Config { compression, limits, ..config() }
 }
 
-/// A client that offers compression.
-struct Client {
-    stream: TcpStream,
-    agreed: Option<Agreed>,
-    receiver: Receiver,
-    sender: Sender,
-    workspace: Workspace,
-    /// Received and not looked at.
-    rest: Vec<u8>,
-}
+/// Echoes; the path says how a connection is compressed.
+struct Routes;
 
-impl Client {
-    fn connect(server: &TestServer, offer: &Offer) -> Self {
-        let mut stream = TcpStream::connect(server.address()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let header = offer.offer_header();
-        let mut request = ClientRequest::new("localhost", "/", [7; 16]);
-        request.extensions = Some(&header);
-        let mut bytes = Vec::new();
-        request.encode(&mut bytes).unwrap();
-        stream.write_all(&bytes).unwrap();
-        let (mut answer, mut scan) = (Vec::new(), Head::response());
-        let size = loop {
-            let mut buffer = [0; 4096];
-            let size = stream.read(&mut buffer).unwrap();
-            assert!(size > 0, "the server answers");
-            answer.extend_from_slice(&buffer[..size]);
-            if let Some(size) = scan.scan(&answer, &handshake::Limits::default()).unwrap() {
-                break size;
-            }
+impl Handler for Routes {
+    type State = bool;
+
+    fn upgrade(&mut self, request: &Request<'_>) -> Upgrade<bool> {
+        let windows = Policy { server_max_window_bits: 10, level: 9, ..Policy::default() };
+        let compression = match request.path() {
+            "/plain" => None,
+            "/shared" => Some(Compression::shared()),
+            "/windows" => Some(Compression { policy: windows, ..Compression::dedicated() }),
+            _ => return Upgrade::accept(),
         };
-        let rest = answer.split_off(size);
-        let accepted = request.verify(&answer).unwrap();
-        let agreed = accept(accepted.extensions(), offer).unwrap();
-        let (mut receiver, mut sender) = (Receiver::new(Role::Client), Sender::new(Role::Client));
-        if let Some(agreed) = &agreed {
-            receiver = receiver.with_deflate(agreed, u32::MAX);
-            sender = sender.with_deflate(agreed, &Policy { size_min: 0, ..Policy::default() });
-        }
-        let workspace = Workspace::new(Limits::default()).with_masking_keys(|| MASKING_KEY);
-        Self { stream, agreed, receiver, sender, workspace, rest }
+        Upgrade::accept().compression(compression)
     }
 
-    /// Sends one frame of any kind.
-    fn write(&mut self, header: Header, payload: &[u8]) {
-        let mut bytes = Vec::new();
-        header.encode(&mut bytes);
-        let start = bytes.len();
-        bytes.extend_from_slice(payload);
-        mask::apply(&mut bytes[start..], MASKING_KEY, 0);
-        self.stream.write_all(&bytes).unwrap();
-    }
-
-    fn echo(&mut self, message: &[u8]) {
-        let mut out = Vec::new();
-        self.sender.message(message, &mut self.workspace, &mut out).unwrap();
-        self.stream.write_all(&out).unwrap();
-        assert_eq!(self.read(), Ok(message.to_vec()));
-    }
-
-    /// The next message, or the code of the close frame.
-    fn read(&mut self) -> Result<Vec<u8>, Option<u16>> {
-        loop {
-            let (sender, workspace) = (&mut self.sender, &mut self.workspace);
-            let mut bytes = std::mem::take(&mut self.rest);
-            let mut input = &mut bytes[..];
-            let event = self.receiver.next(&mut input, sender, workspace, &mut Vec::new());
-            let read = match event {
-                Some(Event::Message(message)) => Some(Ok(message.as_bytes().to_vec())),
-                Some(Event::Close(close)) => Some(Err(close.code)),
-                Some(Event::Failed(violation)) => panic!("the server violated: {violation}"),
-                Some(Event::Ping(_) | Event::Pong(_)) | None => None,
-            };
-            self.rest.extend_from_slice(input);
-            if let Some(read) = read {
-                return read;
-            }
-            let mut buffer = [0; 16 << 10];
-            let size = self.stream.read(&mut buffer).unwrap();
-            assert!(size > 0, "the connection has ended");
-            self.rest.extend_from_slice(&buffer[..size]);
-        }
+    fn message(&mut self, connection: &mut Connection<'_, bool>, message: Message<'_>) {
+        // Every other message goes out as it is.
+        let is_plain = *connection.state();
+        *connection.state() = !is_plain;
+        match is_plain {
+            true => connection.send_uncompressed(&message),
+            false => connection.send(&message),
+        };
     }
 }
 
-fn header(compressed: bool, opcode: Opcode, fin: bool, length: usize) -> Header {
-    let length = length as u64;
-    Header { fin, compressed, opcode, masking_key: Some(MASKING_KEY), length }
+/// What passes when a client sends `messages` to an echo server of `policy`.
+fn passes(policy: Policy, offer: &Offer, messages: &[OwnedMessage]) -> Traffic {
+    let compression = Compression { policy, ..Compression::dedicated() };
+    let (server, _events) = TestServer::echo(compressing(Some(compression)));
+    let wire = Wire::to(server.address());
+    let mut peer = Peer::connect(wire.address(), offer, &EAGER);
+    messages.iter().for_each(|message| peer.echo(message));
+    peer.close();
+    wire.join()
 }
 
-/// The payload of a message of `size` zeros.
-fn zeros(size: usize) -> Vec<u8> {
-    let settings = Settings { window_bits: 15, memory_level: 8, level: 9 };
-    let mut out = Vec::new();
-    Compressor::new(settings).unwrap().compress(&vec![0; size], false, &mut out).unwrap();
-    out
+/// The payloads of what the server, then of what the client sends.
+fn sizes(policy: Policy, messages: &[OwnedMessage]) -> (usize, usize) {
+    let traffic = passes(policy, &Offer::default(), messages);
+    (traffic.server.size(), traffic.client.size())
+}
+
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut noise = vec![0; size];
+    noise.fill_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    });
+    noise
+}
+
+/// Text that compresses, but not to nothing.
+fn prose(size: usize) -> OwnedMessage {
+    let words = ["ring ", "socket ", "frame ", "message ", "window ", "of ", "the ", "a "];
+    let chosen = noise(size).into_iter().map(|byte| words[usize::from(byte) % words.len()]);
+    let mut text: String = chosen.collect();
+    text.truncate(size);
+    text.into()
 }
 
 #[test]
 fn messages_come_back_whatever_is_agreed() {
     for compression in [Compression::shared(), Compression::dedicated()] {
-        let server = TestServer::echo(compressing(compression)).0;
+        let server = TestServer::echo(compressing(Some(compression))).0;
         let offers = [
             Offer::default(),
             Offer { server_max_window_bits: Some(9), ..Offer::default() },
@@ -131,82 +99,126 @@ fn messages_come_back_whatever_is_agreed() {
             Offer { client_no_context_takeover: true, ..Offer::default() },
         ];
         for offer in offers {
-            let mut client = Client::connect(&server, &offer);
-            assert!(client.agreed.is_some());
-            for size in [0, 1, 127, 128, 5000, 70_000, 1 << 20] {
+            let mut peer = Peer::connect(server.address(), &offer, &EAGER);
+            assert!(peer.agreed().is_some());
+            for size in [0, 1, 127, 128, 5000, 70_000, 200_000] {
                 let message: Vec<u8> =
                     b"all the same, ".iter().copied().cycle().take(size).collect();
-                client.echo(&message);
-                client.echo(&message);
+                for _ in 0..2 {
+                    peer.echo(&message.clone().into());
+                    peer.send_uncompressed(&message.clone().into());
+                    peer.expect(&message.clone().into());
+                }
             }
+            peer.close();
+        }
+        let mut peer = Peer::connect(server.address(), &Offer::default(), &EAGER);
+        peer.echo(&prose(1 << 20));
+        peer.close();
+    }
+}
+
+#[test]
+fn small_messages_go_out_as_they_are() {
+    let messages: Vec<OwnedMessage> =
+        [0, 1, 499, 500, 501, 5000].map(|size| vec![7; size].into()).into();
+    for (size_min, compressed) in [
+        (0, [true; 6]),
+        (1, [false, true, true, true, true, true]),
+        (500, [false, false, false, true, true, true]),
+        (usize::MAX, [false; 6]),
+    ] {
+        let policy = Policy { size_min, ..Policy::default() };
+        let traffic = passes(policy, &Offer::default(), &messages);
+        let sent = |message: &Passed| message.compressed;
+        let server: Vec<_> = traffic.server.messages.iter().map(sent).collect();
+        assert_eq!(server, compressed, "{size_min}");
+        // The threshold is the server's own.
+        assert!(traffic.client.messages.iter().all(sent));
+    }
+}
+
+#[test]
+fn what_does_not_shrink_goes_out_as_it_is_where_no_window_needs_it() {
+    let messages = [noise(1000).into(), prose(1000), noise(2000).into()];
+    let traffic = passes(Policy::default().shared(), &Offer::default(), &messages);
+    let sent: Vec<_> = traffic.server.messages.iter().map(|message| message.compressed).collect();
+    assert_eq!(sent, [false, true, false]);
+}
+
+#[test]
+fn levels() {
+    let messages = [prose(60_000)];
+    let of = |level, memory_level| {
+        sizes(Policy { level, memory_level, ..Policy::default() }, &messages).0
+    };
+    let (stored, fast, small) = (of(0, 8), of(1, 8), of(9, 8));
+    assert!(stored > 60_000 && fast < 40_000 && small < fast * 9 / 10, "{fast}, {small}");
+    // With less memory a block ends sooner, and each brings its codes.
+    let (little, much) = (of(6, 1), of(6, 9));
+    assert!(little > much * 21 / 20, "{little}, {much}");
+}
+
+/// What repeats after 3,000 bytes is in one window and not in the other.
+#[test]
+fn windows() {
+    let messages = [noise(3000).repeat(20).into()];
+    let policy = Policy { level: 9, ..Policy::default() };
+    let wide = sizes(policy, &messages);
+    assert!(wide.0 < 5000 && wide.1 < 5000, "{wide:?}");
+    let server = sizes(Policy { server_max_window_bits: 11, ..policy }, &messages);
+    assert!(server.0 > 55_000 && server.1 < 5000, "{server:?}");
+    let client = sizes(Policy { client_max_window_bits: 11, ..policy }, &messages);
+    assert!(client.0 < 5000 && client.1 > 55_000, "{client:?}");
+}
+
+/// What repeats the message before is in the window, or that window was forgotten.
+#[test]
+fn takeover() {
+    let messages = [noise(3000).into(), noise(3000).into(), noise(3000).into()];
+    for (server, client) in [(true, true), (true, false), (false, true), (false, false)] {
+        let policy = Policy {
+            server_no_context_takeover: !server,
+            client_no_context_takeover: !client,
+            level: 9,
+            ..Policy::default()
+        };
+        let sizes = sizes(policy, &messages);
+        assert_eq!(sizes.0 < 4000, server, "{sizes:?}");
+        assert_eq!(sizes.1 < 4000, client, "{sizes:?}");
+        assert_eq!(sizes.0 >= 9000, !server, "{sizes:?}");
+        assert_eq!(sizes.1 >= 9000, !client, "{sizes:?}");
+    }
+}
+
+#[test]
+fn each_route_has_its_own() {
+    for default in [None, Some(Compression::dedicated())] {
+        let server = TestServer::start(compressing(default), |_worker| Routes);
+        for (path, answer) in [
+            ("/", default.map(|_| "permessage-deflate")),
+            ("/plain", None),
+            (
+                "/shared",
+                Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover"),
+            ),
+            ("/windows", Some("permessage-deflate; server_max_window_bits=10")),
+        ] {
+            let wire = Wire::to(server.address());
+            let mut peer = Peer::connect_to(wire.address(), path, &Offer::default(), &EAGER);
+            for _ in 0..10 {
+                peer.echo(&prose(2000));
+            }
+            peer.close();
+            let traffic = wire.join();
+            assert_eq!(traffic.server.header("sec-websocket-extensions"), answer, "{path}");
+            // Every other message goes out uncompressed, and the windows do not mind.
+            let is_odd = (0..10).map(|number| answer.is_some() && number % 2 == 0);
+            let sent = traffic.server.messages.iter().map(|message| message.compressed);
+            assert!(sent.eq(is_odd), "{path}: {:?}", traffic.server.messages);
+            let received = traffic.client.messages.iter().map(|message| message.compressed);
+            assert!(received.eq([answer.is_some(); 10]), "{path}");
+            assert!(traffic.server.messages.iter().all(|message| message.frames == 1));
         }
     }
-}
-
-#[test]
-fn it_is_used_only_where_it_is_wanted() {
-    let server = TestServer::echo(config()).0;
-    let mut client = Client::connect(&server, &Offer::default());
-    assert_eq!(client.agreed, None);
-    client.echo(b"plain");
-    let payload = zeros(100);
-    client.write(header(true, Opcode::Binary, true, payload.len()), &payload);
-    assert_eq!(client.read(), Err(Some(1002)));
-}
-
-#[test]
-fn a_bomb_is_stopped_at_the_limit() {
-    let server = TestServer::echo(compressing(Compression::shared())).0;
-    let mut neighbor = server.client();
-    let whole = zeros(1 << 20);
-    let mut client = Client::connect(&server, &Offer::default());
-    client.write(header(true, Opcode::Binary, true, whole.len()), &whole);
-    assert_eq!(client.read().map(|message| message.len()), Ok(1 << 20));
-    for size in [(1 << 20) + 1, 64 << 20] {
-        let bomb = zeros(size);
-        let mut client = Client::connect(&server, &Offer::default());
-        client.write(header(true, Opcode::Binary, true, bomb.len()), &bomb);
-        assert_eq!(client.read(), Err(Some(1009)));
-    }
-    neighbor.write(text("undisturbed"));
-    neighbor.expect(&ringwire_tests::Frame::text("undisturbed"));
-}
-
-#[test]
-fn a_reserved_bit_stands_on_the_first_frame_of_data_only() {
-    let server = TestServer::echo(compressing(Compression::shared())).0;
-    let payload = zeros(100);
-    let wrong: [&[(bool, Opcode, bool)]; 3] = [
-        &[(true, Opcode::Ping, true)],
-        &[(true, Opcode::Text, false), (true, Opcode::Continuation, true)],
-        &[(false, Opcode::Binary, false), (true, Opcode::Continuation, true)],
-    ];
-    for frames in wrong {
-        let mut client = Client::connect(&server, &Offer::default());
-        for &(compressed, opcode, fin) in frames {
-            client.write(header(compressed, opcode, fin, payload.len()), &payload);
-        }
-        assert_eq!(client.read(), Err(Some(1002)), "{frames:?}");
-    }
-}
-
-#[test]
-fn what_cannot_be_decompressed_fails() {
-    let server = TestServer::echo(compressing(Compression::dedicated())).0;
-    for payload in [&b"\xff\xff\xff\xff"[..], &[0xf2, 0x48], &[]] {
-        let mut client = Client::connect(&server, &Offer::default());
-        client.write(header(true, Opcode::Text, true, payload.len()), payload);
-        assert_eq!(client.read(), Err(Some(1007)), "{payload:?}");
-    }
-    // Text that is not UTF-8 fails as soon as it shows, in the middle of a frame.
-    let mut text = vec![b'a'; 100_000];
-    text[0] = 0xFF;
-    let settings = Settings { window_bits: 15, memory_level: 1, level: 0 };
-    let mut payload = Vec::new();
-    Compressor::new(settings).unwrap().compress(&text, false, &mut payload).unwrap();
-    let mut client = Client::connect(&server, &Offer::default());
-    client.stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let (first, _) = payload.split_at(payload.len() / 2);
-    client.write(header(true, Opcode::Text, true, payload.len()), first);
-    assert_eq!(client.read(), Err(Some(1007)));
 }
