@@ -1,5 +1,6 @@
 //! Both halves together, against streams of frames made by hand and by chance.
 
 mod deflate;
+mod deflate_any;
 mod pair;
 mod prepared;

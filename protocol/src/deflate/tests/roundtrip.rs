@@ -15,6 +15,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     let noise = prop::collection::vec(any::<u8>(), 0..700);
     prop_oneof![
         2 => noise.clone(),
+        1 => prop::collection::vec(any::<u8>(), 0..70_000),
         2 => "[a-e ]{0,3000}".prop_map(String::into_bytes),
         2 => (noise, 1..60_usize).prop_map(|(noise, count)| noise.repeat(count)),
         1 => (any::<u8>(), 0..100_000_usize).prop_map(|(byte, size)| vec![byte; size]),
