@@ -172,3 +172,15 @@ pub fn message(opcode: u8, fragments: &[&[u8]]) -> Vec<u8> {
     });
     frames.collect::<Vec<_>>().concat()
 }
+
+/// Bytes that no compressor makes smaller, the same ones each time.
+#[must_use]
+pub fn noise(size: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut bytes = vec![0; size];
+    bytes.fill_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    });
+    bytes
+}

@@ -15,7 +15,7 @@ mod wire;
 pub use adversary::{Neighbor, answers, fails, writes};
 pub use bytes::{
     BINARY, CLOSE, CONTINUATION, FIN, Frame, Length, PING, PONG, RSV1, RSV2, RSV3, TEXT, binary,
-    close, frame, header, mask, message, ping, pong, text,
+    close, frame, header, mask, message, noise, ping, pong, text,
 };
 pub use client::{Answer, Client, REQUEST};
 pub use echo::{Echo, End, Event, ended};

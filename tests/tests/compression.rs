@@ -4,7 +4,7 @@ use ringwire::{
     Compression, Config, Connection, Handler, Limits, Message, OwnedMessage, Request, Upgrade,
 };
 use ringwire_protocol::deflate::{Offer, Policy};
-use ringwire_tests::{Passed, Peer, TestServer, Traffic, Wire, config};
+use ringwire_tests::{Passed, Peer, TestServer, Traffic, Wire, config, noise};
 
 /// A client that compresses everything, well.
 const EAGER: Policy = Policy {
@@ -65,16 +65,6 @@ fn passes(policy: Policy, offer: &Offer, messages: &[OwnedMessage]) -> Traffic {
 fn sizes(policy: Policy, messages: &[OwnedMessage]) -> (usize, usize) {
     let traffic = passes(policy, &Offer::default(), messages);
     (traffic.server.size(), traffic.client.size())
-}
-
-fn noise(size: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    let mut noise = vec![0; size];
-    noise.fill_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    });
-    noise
 }
 
 /// Text that compresses, but not to nothing.

@@ -136,10 +136,12 @@ fn reserved_bits() {
 #[test]
 fn a_reserved_bit_without_an_offer() {
     for server in servers() {
+        let mut neighbors = Neighbors::new(&server);
         let mut client = server.client();
         client.write([text("early"), compressed(TEXT, HELLO), text("late")].concat());
         client.expect(&Frame::text("early"));
         client.expect_close(Some(1002));
+        neighbors.check();
     }
 }
 

@@ -17,7 +17,7 @@ use ringwire::{Compression, Config, Limits, OwnedMessage};
 use ringwire_protocol::Role;
 use ringwire_protocol::deflate::{Compressor, Offer, Policy};
 use ringwire_protocol::frame::Opcode;
-use ringwire_tests::{Direction, PATIENCE, Peer, TestServer, Traffic, Wire, config};
+use ringwire_tests::{Direction, PATIENCE, Peer, TestServer, Traffic, Wire, config, noise};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use yawc::close::CloseCode;
@@ -46,12 +46,8 @@ fn messages() -> Vec<OwnedMessage> {
         let text: String = words.take(size * 2 / 3).collect();
         assert!(text.len() <= size.max(1));
         let bytes: Vec<u8> = (0..=99).cycle().take(size).collect();
-        let mut state = 1_u32;
-        let mut noise = vec![0; size];
-        noise.fill_with(|| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        });
+        // Noise costs a compressor the most.
+        let noise = noise(size.min(1 << 17));
         messages.extend([OwnedMessage::from(text), bytes.into(), noise.into()]);
     }
     messages
@@ -98,6 +94,7 @@ fn run<F: Future>(theirs: F) -> F::Output {
 /// Their client, which sends `messages` to the echo server at `address` and closes.
 async fn their_client(address: SocketAddr, options: Options, messages: &[OwnedMessage]) {
     let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
     let url = format!("ws://{address}/").parse().unwrap();
     let mut socket = WebSocket::handshake(url, stream, options).await.unwrap();
     for message in messages {
@@ -133,6 +130,7 @@ async fn their_server(options: Options, ready: mpsc::Sender<SocketAddr>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     ready.send(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().await.unwrap();
+    stream.set_nodelay(true).unwrap();
     let upgraded = Rc::new(Cell::new(None));
     let service = service_fn(|mut request| {
         let (response, upgrade) =
@@ -191,8 +189,8 @@ fn their_client_and_our_server() {
         let traffic = at_ours(compression, options(fragment), &messages);
         let theirs = checked(&traffic.client, &messages, 0);
         let ours = checked(&traffic.server, &messages, compression.policy.size_min);
-        // A third of it is noise, and the smallest window gives little.
-        assert!(theirs < total * 6 / 10 && ours < total * 6 / 10, "{theirs}, {ours} of {total}");
+        // Some of it is noise, and the smallest window gives little.
+        assert!(theirs < total / 2 && ours < total / 2, "{theirs}, {ours} of {total}");
         let is_fragmented = traffic.client.messages.iter().any(|message| message.frames > 1000);
         assert_eq!(is_fragmented, fragment.is_some());
     }
@@ -210,7 +208,7 @@ fn our_client_and_their_server() {
         });
         let ours = checked(&traffic.client, &messages, 0);
         let theirs = checked(&traffic.server, &messages, 0);
-        assert!(theirs < total * 6 / 10 && ours < total * 6 / 10, "{theirs}, {ours} of {total}");
+        assert!(theirs < total / 2 && ours < total / 2, "{theirs}, {ours} of {total}");
     }
 }
 
