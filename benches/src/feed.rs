@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 /// An endless series of JSON messages, the same for the same seed.
 ///
-/// A message holds as many entries as fit, about two quotes to one order. What repeats from entry to
-/// entry are the field names, 32 symbols and the leading digits of prices, which wander, and of
+/// A message holds as many entries as fit, about two quotes to one order. What repeats from entry
+/// to entry are the field names, 32 symbols and the leading digits of prices, which wander, and of
 /// times and numbers, which count up; sizes, identifiers and trailing digits are random. So a
 /// message of one entry hardly shrinks by itself, and a large one to about a quarter.
 ///
@@ -86,9 +86,8 @@ impl Feed {
         let side = if self.draw(2) == 0 { "buy" } else { "sell" };
         let identifier = self.next();
         let quantity = 1 + self.draw(500);
-        let mut entry = format!(
-            r#"{{"type":"order","id":"{identifier:016x}","symbol":"{symbol}","side":"{side}","price":"#
-        );
+        let mut entry = format!(r#"{{"type":"order","id":"{identifier:016x}","#);
+        entry.push_str(&format!(r#""symbol":"{symbol}","side":"{side}","price":"#));
         write_price(&mut entry, price);
         entry + &format!(r#","quantity":{quantity},"time":{}}}"#, self.time)
     }

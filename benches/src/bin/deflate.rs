@@ -1,4 +1,4 @@
-//! How `permessage-deflate` compares with bare zlib-rs, as a table: see `ringwire_benches::contest`.
+//! How `permessage-deflate` compares with bare zlib-rs, as a table of `ringwire_benches::contest`.
 //!
 //! Times are taken in turns, so that what disturbs one contestant disturbs them all, and their
 //! ratios are medians over all turns. Instructions are counted by Valgrind, where it is installed,
