@@ -4,6 +4,8 @@
 use core::error::Error;
 use core::fmt;
 
+use crate::utf8::InvalidUtf8;
+
 /// What a peer did that ends its connection (RFC 6455 section 7.1.7, _Fail the WebSocket
 /// Connection_).
 ///
@@ -48,6 +50,27 @@ pub enum Violation {
 }
 
 impl Violation {
+    /// Each of them once, for tables; 0 stands for the opcode and the code that a peer may choose.
+    pub const ALL: [Self; 17] = [
+        Self::ReservedBits,
+        Self::ReservedOpcode(0),
+        Self::Unmasked,
+        Self::Masked,
+        Self::LengthNotMinimal,
+        Self::LengthTooLarge,
+        Self::ControlFragmented,
+        Self::ControlTooLong,
+        Self::ContinuationUnexpected,
+        Self::ContinuationExpected,
+        Self::InvalidUtf8,
+        Self::CloseTruncated,
+        Self::CloseCode(0),
+        Self::FrameTooBig,
+        Self::MessageTooBig,
+        Self::CompressionCorrupt,
+        Self::TooManyFragments,
+    ];
+
     /// The status code of the close frame that answers it.
     #[must_use]
     pub const fn close_code(self) -> u16 {
@@ -75,22 +98,47 @@ impl Violation {
         }
     }
 
-    /// The section of RFC 6455 that is violated; for a limit of this side, the one that allows it.
+    /// The section of an RFC that is violated, as `RFC 6455 5.2`; for a limit of this side, the one
+    /// that asks for limits.
     #[must_use]
     pub const fn section(self) -> &'static str {
         match self {
             Self::ReservedBits
             | Self::ReservedOpcode(_)
             | Self::LengthNotMinimal
-            | Self::LengthTooLarge => "5.2",
-            Self::Unmasked | Self::Masked => "5.1",
-            Self::ControlFragmented | Self::ControlTooLong => "5.5",
-            Self::ContinuationUnexpected | Self::ContinuationExpected => "5.4",
-            Self::InvalidUtf8 => "8.1",
-            Self::CloseTruncated => "5.5.1",
-            Self::CloseCode(_) => "7.4",
-            Self::CompressionCorrupt => "7.4.1",
-            Self::FrameTooBig | Self::MessageTooBig | Self::TooManyFragments => "10.4",
+            | Self::LengthTooLarge => "RFC 6455 5.2",
+            Self::Unmasked | Self::Masked => "RFC 6455 5.1",
+            Self::ControlFragmented | Self::ControlTooLong => "RFC 6455 5.5",
+            Self::ContinuationUnexpected | Self::ContinuationExpected => "RFC 6455 5.4",
+            Self::InvalidUtf8 => "RFC 6455 8.1",
+            Self::CloseTruncated => "RFC 6455 5.5.1",
+            Self::CloseCode(_) => "RFC 6455 7.4",
+            Self::CompressionCorrupt => "RFC 7692 7.2.2",
+            Self::FrameTooBig | Self::MessageTooBig | Self::TooManyFragments => "RFC 6455 10.4",
+        }
+    }
+
+    /// A name for counters and logs, in the form that Prometheus likes.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ReservedBits => "reserved_bits",
+            Self::ReservedOpcode(_) => "reserved_opcode",
+            Self::Unmasked => "unmasked",
+            Self::Masked => "masked",
+            Self::LengthNotMinimal => "length_not_minimal",
+            Self::LengthTooLarge => "length_too_large",
+            Self::ControlFragmented => "control_fragmented",
+            Self::ControlTooLong => "control_too_long",
+            Self::ContinuationUnexpected => "continuation_unexpected",
+            Self::ContinuationExpected => "continuation_expected",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::CloseTruncated => "close_truncated",
+            Self::CloseCode(_) => "close_code",
+            Self::FrameTooBig => "frame_too_big",
+            Self::MessageTooBig => "message_too_big",
+            Self::CompressionCorrupt => "compression_corrupt",
+            Self::TooManyFragments => "too_many_fragments",
         }
     }
 
@@ -122,11 +170,17 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} (RFC 6455 section {})", self.reason(), self.section())
+        write!(formatter, "{} ({})", self.reason(), self.section())
     }
 }
 
 impl Error for Violation {}
+
+impl From<InvalidUtf8> for Violation {
+    fn from(_: InvalidUtf8) -> Self {
+        Self::InvalidUtf8
+    }
+}
 
 /// What the caller asked for and cannot have. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -174,31 +228,24 @@ impl Error for Misuse {}
 mod tests {
     use super::Violation;
 
-    const ALL: [Violation; 17] = [
-        Violation::CompressionCorrupt,
-        Violation::ReservedBits,
-        Violation::ReservedOpcode(3),
-        Violation::Unmasked,
-        Violation::Masked,
-        Violation::LengthNotMinimal,
-        Violation::LengthTooLarge,
-        Violation::ControlFragmented,
-        Violation::ControlTooLong,
-        Violation::ContinuationUnexpected,
-        Violation::ContinuationExpected,
-        Violation::InvalidUtf8,
-        Violation::CloseTruncated,
-        Violation::CloseCode(1005),
-        Violation::FrameTooBig,
-        Violation::MessageTooBig,
-        Violation::TooManyFragments,
-    ];
-
     #[test]
     fn every_answer_may_be_sent() {
-        for violation in ALL {
+        for violation in Violation::ALL {
             assert!(crate::frame::close::code_may_be_sent(violation.close_code()), "{violation}");
             assert!(violation.reason().len() <= crate::frame::close::REASON_SIZE_MAX);
+        }
+    }
+
+    #[test]
+    fn every_violation_has_a_label_of_its_own_and_a_section() {
+        for (index, violation) in Violation::ALL.into_iter().enumerate() {
+            let label = violation.label();
+            assert!(label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'8' | b'_')), "{label}");
+            let first = Violation::ALL.iter().position(|other| other.label() == label);
+            assert_eq!(first, Some(index), "{label}");
+            let (rfc, section) = violation.section().rsplit_once(' ').unwrap();
+            assert!(rfc == "RFC 6455" || rfc == "RFC 7692", "{label}");
+            assert!(section.split('.').all(|number| number.parse::<u8>().is_ok()), "{label}");
         }
     }
 }

@@ -53,6 +53,9 @@ pub struct Receiver {
     control: Vec<u8>,
     /// Where compression was negotiated.
     inflating: Option<Box<Inflating>>,
+    /// Bytes of the stream before the next frame: the end of the one whose payload is arriving.
+    /// After a violation, where that was seen.
+    offset: u64,
 }
 
 /// Where in the stream of frames the next byte belongs.
@@ -110,7 +113,26 @@ impl Receiver {
             assembler: Assembler::new(),
             control: Vec::new(),
             inflating: None,
+            offset: 0,
         }
+    }
+
+    /// Counts the bytes of the stream from `offset` on, which is where the first frame begins: the
+    /// size of the peer's half of the opening handshake, say.
+    pub const fn start_at(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
+    /// After [`Event::Failed`]: how many bytes the peer had sent before the one that is wrong,
+    /// however the stream was cut by reads.
+    ///
+    /// What is wrong with a frame as such (its header, its length, its place) counts as wrong at
+    /// the first byte of that frame. Text is wrong at the first byte that cannot stand there; text
+    /// that is cut short, where its message ends. A close frame is wrong at its code. In compressed
+    /// data nobody sees the byte: it is where the piece ends that was being decompressed.
+    #[must_use]
+    pub const fn violation_offset(&self) -> u64 {
+        self.offset
     }
 
     /// Adds what the handshake has `agreed` on: the peer may compress its messages. Beyond 64 KiB
@@ -188,8 +210,11 @@ impl Receiver {
                 return Ok(Event::Message(Message::Binary(bytes)));
             }
             Pulled::Whole(Kind::Text, bytes) => {
-                let text = utf8::text(bytes).map_err(|_| Violation::InvalidUtf8)?;
-                return Ok(Event::Message(Message::Text(text)));
+                let size = bytes.len();
+                return match utf8::text(bytes) {
+                    Ok(text) => Ok(Event::Message(Message::Text(text))),
+                    Err(error) => Err(self.violation_before_end(error.into(), size - error.offset)),
+                };
             }
             Pulled::Control(opcode, payload) => (opcode, payload),
             Pulled::ControlGathered(opcode) => (opcode, &self.control),
@@ -203,7 +228,14 @@ impl Receiver {
                 Ok(Event::Ping(payload))
             }
             Opcode::Close => {
-                let close = Close::decode(payload)?;
+                let close = match Close::decode(payload) {
+                    Ok(close) => close,
+                    Err(violation) => {
+                        let distance = payload.len() - Close::wrong_at(payload);
+                        self.offset = self.offset.wrapping_sub(distance as u64);
+                        return Err(violation);
+                    }
+                };
                 sender.receive_close(close, workspace, out);
                 Ok(Event::Close(close))
             }
@@ -223,8 +255,10 @@ impl Receiver {
     ) -> Result<Pulled<'i>, Violation> {
         match self.stage {
             Stage::Header | Stage::MessageDelivered | Stage::ControlDelivered => {
-                let Some(header) = self.pull_header(input)? else { return Ok(Pulled::Nothing) };
-                self.pull_frame(header, input, workspace)
+                let Some((header, size)) = self.pull_header(input)? else {
+                    return Ok(Pulled::Nothing);
+                };
+                self.pull_frame(header, size, input, workspace)
             }
             Stage::Payload(frame) => self.pull_payload(frame, input, workspace),
             Stage::Over => {
@@ -236,12 +270,12 @@ impl Receiver {
 
     /// Takes a header from the input, put together where its start came earlier.
     #[inline]
-    fn pull_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
+    fn pull_header(&mut self, input: &mut &mut [u8]) -> Result<Option<(Header, usize)>, Violation> {
         if self.header_size == 0 {
             match self.decode(input)? {
                 Some((header, size)) => {
                     advance(input, size);
-                    return Ok(Some(header));
+                    return Ok(Some((header, size)));
                 }
                 None if input.is_empty() => return Ok(None),
                 None => {}
@@ -256,7 +290,10 @@ impl Receiver {
     }
 
     #[cold]
-    fn pull_header_split(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
+    fn pull_header_split(
+        &mut self,
+        input: &mut &mut [u8],
+    ) -> Result<Option<(Header, usize)>, Violation> {
         while let Some((&mut byte, _)) = input.split_first_mut() {
             let at = usize::from(self.header_size);
             // A header that is not whole is shorter than the longest one.
@@ -266,9 +303,9 @@ impl Receiver {
             advance(input, 1);
             self.header_size += 1;
             let gathered = &self.header[..=at];
-            if let Some((header, _)) = self.decode(gathered)? {
+            if let Some(decoded) = self.decode(gathered)? {
                 self.header_size = 0;
-                return Ok(Some(header));
+                return Ok(Some(decoded));
             }
         }
         Ok(None)
@@ -279,6 +316,7 @@ impl Receiver {
     fn pull_frame<'i>(
         &mut self,
         header: Header,
+        header_size: usize,
         input: &mut &'i mut [u8],
         workspace: &mut Workspace,
     ) -> Result<Pulled<'i>, Violation> {
@@ -287,6 +325,8 @@ impl Receiver {
             let inflates = compressed || self.inflating.as_ref().is_some_and(|it| it.is_active());
             self.assembler.check(opcode, length, inflates, workspace.limits())?;
         }
+        // A peer that lives long enough to wrap it has sent 16 million terabytes.
+        self.offset = self.offset.wrapping_add(header_size as u64).wrapping_add(length);
         let kind = match opcode {
             Opcode::Text => Some(Kind::Text),
             Opcode::Binary => Some(Kind::Binary),
@@ -336,12 +376,14 @@ impl Receiver {
         if frame.opcode.is_control() {
             self.control.extend_from_slice(piece);
         } else if let Some(inflating) = self.inflating.as_mut().filter(|it| it.is_active()) {
-            inflating.push(piece, &mut self.assembler, workspace.limits())?;
+            if let Err(violation) = inflating.push(piece, &mut self.assembler, workspace.limits()) {
+                return Err(self.violation_before_end(violation, rest));
+            }
             if rest == 0 && frame.fin {
                 inflating.finish(workspace)?;
             }
-        } else {
-            self.assembler.push(piece, Outlook::Known(rest))?;
+        } else if let Err(error) = self.assembler.push(piece, Outlook::Known(rest)) {
+            return Err(self.violation_before_end(error.into(), remaining - error.offset));
         }
         if rest > 0 {
             frame.remaining = rest as u64;
@@ -371,6 +413,13 @@ impl Receiver {
             Stage::Header | Stage::Payload(_) | Stage::Over => return,
         }
         self.stage = Stage::Header;
+    }
+
+    /// Notes that a violation was seen `distance` bytes before the end of the present frame.
+    #[cold]
+    const fn violation_before_end(&mut self, violation: Violation, distance: usize) -> Violation {
+        self.offset = self.offset.wrapping_sub(distance as u64);
+        violation
     }
 
     /// From here on everything is discarded.

@@ -264,6 +264,42 @@ fn a_violation_shows_at_the_same_byte_however_it_is_cut() {
     }
 }
 
+/// Where the wrong byte of each stream of [`wrong`] is, counted from the end of its first message.
+fn wrong_at(name: &str) -> usize {
+    match name {
+        // Six bytes of header, and what is right before the wrong byte.
+        "text" => 6 + 5,
+        "text in fragments" => 6 + 1 + 6,
+        "text cut short" => 6 + 2 + 6 + 1,
+        "reason" => 6 + 2 + 1,
+        "code" | "one byte of a code" => 6,
+        // The frame is wrong, not a byte of it: the one that comes after those that are right.
+        "one inside another" => 6 + 1,
+        "message" => 8 + 150,
+        "fragments" => 6 * 6,
+        _ => 0,
+    }
+}
+
+#[test]
+fn the_offset_of_a_violation_is_the_same_however_it_is_cut() {
+    let before = text("ok").len();
+    for (name, stream, _) in wrong() {
+        let expected = (7_000 + before + wrong_at(name)) as u64;
+        for cut in 0..=stream.len() {
+            let mut side = Side::new();
+            side.receiver.start_at(7_000);
+            side.read(&stream[..cut]);
+            side.read(&stream[cut..]);
+            assert_eq!(side.receiver.violation_offset(), expected, "{name}, cut at {cut}");
+        }
+        let mut side = Side::new();
+        side.receiver.start_at(7_000);
+        stream.chunks(1).for_each(|byte| side.read(byte));
+        assert_eq!(side.receiver.violation_offset(), expected, "{name}, byte by byte");
+    }
+}
+
 #[test]
 fn the_masking_key_goes_on_where_it_was() {
     let payload: Vec<u8> = (0..=99).collect();

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{Bounds, Compressor, DecompressError, Decompressor, Settings};
 use crate::message::Assembler;
 use crate::pieces::Outlook;
+use crate::utf8::InvalidUtf8;
 use crate::{Limits, Violation, Workspace};
 
 /// The receiver's part: the message that arrives compressed.
@@ -80,11 +81,11 @@ impl Inflating {
     }
 }
 
-const fn violation(error: DecompressError<Violation>) -> Violation {
+fn violation(error: DecompressError<InvalidUtf8>) -> Violation {
     match error {
         DecompressError::TooBig | DecompressError::TooDense => Violation::MessageTooBig,
         DecompressError::Corrupt => Violation::CompressionCorrupt,
-        DecompressError::Sink(violation) => violation,
+        DecompressError::Sink(error) => error.into(),
     }
 }
 

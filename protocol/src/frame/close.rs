@@ -2,6 +2,7 @@
 
 use core::str;
 
+use crate::utf8::Validator;
 use crate::{Misuse, Violation};
 
 /// The longest reason: what a control frame carries, less the two bytes of the code.
@@ -36,6 +37,17 @@ impl<'a> Close<'a> {
         }
         let reason = str::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
         Ok(Self { code: Some(code), reason })
+    }
+
+    /// Where in a payload that [`Close::decode`] refuses the wrong byte is: the first of its code,
+    /// or of its reason the first that no UTF-8 can have there. At most the payload's size.
+    pub(crate) fn wrong_at(payload: &[u8]) -> usize {
+        let Some((code, reason)) = payload.split_first_chunk::<2>() else { return 0 };
+        if !code_may_be_sent(u16::from_be_bytes(*code)) {
+            return 0;
+        }
+        // Without an error so far the reason is cut short, and its end is where a byte is missing.
+        2 + Validator::new().push(reason).err().map_or(reason.len(), |error| error.offset)
     }
 
     /// Checks what the caller wants to send.

@@ -5,6 +5,7 @@ use super::assembly::{Assembly, Kind};
 use crate::event::Message;
 use crate::frame::Opcode;
 use crate::pieces::Outlook;
+use crate::utf8::InvalidUtf8;
 use crate::{Limits, Violation, Workspace};
 use alloc::boxed::Box;
 
@@ -82,8 +83,9 @@ impl Assembler {
         }
     }
 
-    /// Adds a piece of unmasked payload; `outlook` is what may follow.
-    pub(crate) fn push(&mut self, piece: &[u8], outlook: Outlook) -> Result<(), Violation> {
+    /// Adds a piece of unmasked payload; `outlook` is what may follow. An error's offset is one in
+    /// `piece`.
+    pub(crate) fn push(&mut self, piece: &[u8], outlook: Outlook) -> Result<(), InvalidUtf8> {
         match &mut self.assembly {
             Some(assembly) => assembly.push(piece, outlook),
             None => Ok(()),

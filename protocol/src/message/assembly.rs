@@ -4,7 +4,7 @@ use crate::Violation;
 use crate::event::Message;
 use crate::frame::Opcode;
 use crate::pieces::{Outlook, Pieces};
-use crate::utf8::Gather;
+use crate::utf8::{Gather, InvalidUtf8};
 use alloc::vec::Vec;
 
 /// The two kinds of message.
@@ -56,11 +56,9 @@ impl Assembly {
     }
 
     /// Adds a piece; text is validated as it comes.
-    pub(super) fn push(&mut self, piece: &[u8], outlook: Outlook) -> Result<(), Violation> {
+    pub(super) fn push(&mut self, piece: &[u8], outlook: Outlook) -> Result<(), InvalidUtf8> {
         match &mut self.content {
-            Content::Text(text) => {
-                text.push(piece, outlook).map_err(|_| Violation::InvalidUtf8)?;
-            }
+            Content::Text(text) => text.push(piece, outlook)?,
             Content::Binary(bytes) => bytes.push(piece, outlook),
         }
         Ok(())
