@@ -58,10 +58,11 @@ pub trait Handler {
     /// and [`Overflow::DropOldest`](crate::Overflow::DropOldest) says so.
     fn dropped(&mut self, connection: &mut Connection<'_, Self::State>, messages: u64) {}
 
-    /// The connection ends, and not by a clean closing handshake; `close` follows.
+    /// The connection ends, and not by a clean closing handshake; `close` follows, with the same
+    /// cause.
     fn error(&mut self, connection: &mut Connection<'_, Self::State>, cause: &Cause) {}
 
-    /// The connection has ended. Nothing more can be sent.
+    /// The connection has ended, and `closed` says why. Nothing more can be sent.
     fn close(&mut self, connection: &mut Connection<'_, Self::State>, closed: Closed<'_>) {}
 }
 

@@ -49,7 +49,7 @@ mod slow;
 mod timer;
 mod worker;
 
-pub use cause::{Cause, Closed, TimeOut};
+pub use cause::{Cause, Closed, Limit, TimeOut};
 pub use config::{Compression, Config, Origins};
 pub use conn::{Connection, ConnectionId, Sent, Upgrade};
 pub use error::{ConfigError, Error, RingStep};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringwire_protocol::Close;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Closer};
 use crate::config::Settings;
 use crate::conn::Connections;
 use crate::driver::{Completion, Descriptor, Driver, Fault, Key};
@@ -193,7 +193,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                     self.connections.send_many(&keys, message.payload());
                 }
                 Mail::Close { key, code, reason } => {
-                    self.connections.close(key, Close { code: Some(code), reason: &reason });
+                    let close = Close { code: Some(code), reason: &reason };
+                    self.connections.close(key, close, Closer::Handler);
                 }
             }
         }

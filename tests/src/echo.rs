@@ -3,7 +3,8 @@
 use std::sync::mpsc::{Receiver, Sender};
 
 use ringwire::{
-    Cause, Closed, Connection, ConnectionId, Handler, Message, OwnedMessage, TimeOut, Violation,
+    Cause, Closed, Connection, ConnectionId, Handler, Limit, Message, OwnedMessage, TimeOut,
+    Violation,
 };
 
 use crate::patience::PATIENCE;
@@ -35,6 +36,8 @@ pub enum Event {
 pub enum End {
     /// [`Cause::Violation`].
     Violation(Violation),
+    /// [`Cause::Limit`].
+    Limit(Limit),
     /// [`Cause::Gone`].
     Gone,
     /// [`Cause::Io`].
@@ -52,7 +55,8 @@ pub enum End {
 impl From<&Cause> for End {
     fn from(cause: &Cause) -> Self {
         match cause {
-            Cause::Violation(violation) => Self::Violation(*violation),
+            Cause::Violation { violation, .. } => Self::Violation(*violation),
+            Cause::Limit(limit) => Self::Limit(*limit),
             Cause::Gone => Self::Gone,
             Cause::Io(_) => Self::Io,
             Cause::TimeOut(time_out) => Self::TimeOut(*time_out),
@@ -104,8 +108,8 @@ impl Handler for Echo {
     }
 
     fn close(&mut self, _connection: &mut Connection<'_, ()>, closed: Closed<'_>) {
-        let Closed { code, reason, clean } = closed;
-        self.tell(Event::Close { code, reason: reason.to_owned(), clean });
+        let reason = closed.reason.to_owned();
+        self.tell(Event::Close { code: closed.code, reason, clean: closed.clean });
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ringwire_protocol::handshake::{Head, Refusal, Response};
 use ringwire_protocol::{Close, Payload, Prepared, Receiver, Role, Sender, Workspace};
 
+use crate::cause::Closer;
 use crate::config::Settings;
 use crate::conn::arrival::Arrival;
 use crate::conn::outbox::{BufferStore, Outbox};
@@ -86,7 +87,6 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             last_progress: now,
             since: now,
             waiting: Waiting::Nothing,
-            leaving: 0,
             deferred: 0,
         };
         let full = self.slots.count() >= self.shared.config().connections_max;
@@ -125,13 +125,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
     }
 
-    /// Begins the closing handshake for another thread, or for the end of the server.
-    pub(crate) fn close(&mut self, key: Key, close: Close<'_>) {
+    /// Begins the closing handshake, unless it has begun: for another thread, for the end of the
+    /// server, for a deadline.
+    pub(crate) fn close(&mut self, key: Key, close: Close<'_>, closer: Closer) {
         let Self { slots, shared, .. } = self;
         let Some(Peer { stage: Stage::Open, link, .. }) = slots.at(key) else { return };
         link.settle(&mut shared.workspace);
         let out = &mut link.outbox.filling;
         if link.sender.close(close, &mut shared.workspace, out).is_ok() {
+            link.closer = closer;
             shared.mark(key, link);
         }
     }
@@ -141,7 +143,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Some(peer) = self.slots.at(key) else { return };
         match peer.stage {
             Stage::Opening(_) => self.refuse(key, &stopping()),
-            Stage::Open => self.close(key, Close { code: Some(1001), reason: "" }),
+            Stage::Open => self.close(key, Close { code: Some(1001), reason: "" }, Closer::Stop),
             Stage::Lingering(_) | Stage::Terminating => {}
         }
     }

@@ -3,7 +3,7 @@
 use ringwire_protocol::Close;
 use ringwire_protocol::handshake::Refusal;
 
-use crate::cause::{Cause, TimeOut};
+use crate::cause::{Cause, Closer, TimeOut};
 use crate::conn::connections::Connections;
 use crate::conn::peer::{Alarm, Peer, Stage, Waiting};
 use crate::driver::{Driver, Key};
@@ -50,7 +50,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         match alarm {
             Alarm::Handshake => self.expire_handshake(key),
             Alarm::Ping => self.expire_ping(key),
-            Alarm::Idle => self.close(key, Close { code: Some(1001), reason: "idle" }),
+            Alarm::Idle => {
+                let close = Close { code: Some(1001), reason: "idle" };
+                self.close(key, close, Closer::IdleTimeOut);
+            }
             Alarm::Pong => self.lost(key, Cause::TimeOut(TimeOut::Pong)),
             Alarm::Send => self.lost(key, Cause::TimeOut(TimeOut::Send)),
             Alarm::Close => self.lost(key, Cause::TimeOut(TimeOut::Close)),
@@ -70,10 +73,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     fn expire_ping(&mut self, key: Key) {
         let Self { slots, shared, .. } = self;
-        let Some(Peer { link, waiting, leaving, since, .. }) = slots.at(key) else { return };
+        let Some(Peer { link, waiting, since, .. }) = slots.at(key) else { return };
         if link.sender.ping(b"", &mut shared.workspace, &mut link.outbox.filling).is_ok() {
             *waiting = Waiting::Pong;
-            *leaving = link.outbox.buffered();
+            link.leave();
             *since = shared.now;
             shared.mark(key, link);
         }

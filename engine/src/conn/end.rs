@@ -11,12 +11,12 @@ use crate::handler::Handler;
 impl<D: Driver, H: Handler> Connections<D, H> {
     /// The connection is of no use any more: tells so, if that has not been done, and ends it.
     pub(crate) fn lost(&mut self, key: Key, cause: Cause) {
-        self.tell_end(key, &cause);
+        self.break_off(key, cause);
         self.terminate(key);
     }
 
-    /// Calls `error` and `close`, if the connection was open.
-    pub(super) fn tell_end(&mut self, key: Key, cause: &Cause) {
+    /// Tells of an end without a closing handshake, if the connection was open.
+    pub(super) fn break_off(&mut self, key: Key, cause: Cause) {
         let Self { slots, handler, shared, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         if !matches!(peer.stage, Stage::Open) {
@@ -29,9 +29,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         // It may still read.
         link.settle(&mut shared.workspace);
         link.sender.abandon();
+        let cause = link.closer.broken(cause);
         let mut connection = Connection { key, state, link, shared };
-        handler.error(&mut connection, cause);
-        handler.close(&mut connection, Closed::ABNORMAL);
+        tell_end(handler, &mut connection, Closed::abnormal(&cause));
     }
 
     /// Lets what is queued leave, and then the connection end.
@@ -94,4 +94,17 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             peer.link.sender.retire(&mut shared.workspace);
         }
     }
+}
+
+/// Tells the handler that a connection that was open has ended. Whatever the end, it passes here,
+/// and once.
+pub(super) fn tell_end<H: Handler>(
+    handler: &mut H,
+    connection: &mut Connection<'_, H::State>,
+    closed: Closed<'_>,
+) {
+    if !closed.clean {
+        handler.error(connection, closed.cause);
+    }
+    handler.close(connection, closed);
 }

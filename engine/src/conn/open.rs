@@ -104,6 +104,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     peer.receiver = Receiver::new(Role::Server).with_deflate(&agreed, ratio_max);
                     peer.link.sender = Sender::new(Role::Server).with_deflate(&agreed, &policy);
                 }
+                peer.receiver.start_at(head.len() as u64);
                 Ok(())
             }
             Err(_misuse) => Err(Refused { response: internal_error(), head_only: false }),

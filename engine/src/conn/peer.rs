@@ -30,9 +30,6 @@ pub(crate) struct Peer<S> {
     /// have left by then.
     pub(crate) since: Time,
     pub(crate) waiting: Waiting,
-    /// Bytes that have to leave before the ping or the close that is waited on has left.
-    /// `leaving <= link.outbox.buffered()`.
-    pub(crate) leaving: usize,
     /// Arrivals of it that wait for a later turn.
     pub(crate) deferred: u8,
 }
@@ -162,7 +159,7 @@ impl<S> Peer<S> {
             .map(|timeout| (self.link.last_message.after(timeout), Alarm::Idle));
         let sign = match self.waiting {
             // What it is to answer has not left yet: the deadline of the send counts.
-            Waiting::Pong | Waiting::Close if self.leaving > 0 => None,
+            Waiting::Pong | Waiting::Close if self.link.leaving > 0 => None,
             // Nor is it asked for a sign of life while nothing is read from it.
             _ if self.link.backlogged => None,
             Waiting::Nothing => config

@@ -2,9 +2,10 @@
 
 use ringwire_protocol::Event;
 
-use crate::cause::{Cause, Closed};
+use crate::cause::{Cause, Closed, Closer};
 use crate::conn::arrival::Arrival;
 use crate::conn::connections::Connections;
+use crate::conn::end::tell_end;
 use crate::conn::peer::{Lingering, Peer, Stage, Waiting};
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Fault, Key, Lease};
@@ -123,13 +124,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 Event::Ping(_) | Event::Pong(_) => {}
                 Event::Close(close) => {
                     let code = close.code.unwrap_or(1005);
-                    let closed = Closed { code, reason: close.reason, clean: true };
-                    handler.close(&mut connection, closed);
+                    let cause = connection.link.closer.completed(code);
+                    let reason = close.reason;
+                    let closed = Closed { code, reason, clean: true, cause: &cause };
+                    tell_end(handler, &mut connection, closed);
                     over = true;
                 }
                 Event::Failed(violation) => {
-                    handler.error(&mut connection, &Cause::Violation(violation));
-                    handler.close(&mut connection, Closed::ABNORMAL);
+                    let cause = Closer::violated(violation, receiver.violation_offset());
+                    tell_end(handler, &mut connection, Closed::abnormal(&cause));
                     over = true;
                 }
             }
@@ -174,7 +177,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Stage::Open if peer.link.terminated => {}
             Stage::Open => {
                 // It may still read, so what is queued is sent to it.
-                self.tell_end(key, &Cause::Gone);
+                self.break_off(key, Cause::Gone);
                 self.linger(key, Lingering { peer: true, ours: false });
             }
             Stage::Lingering(lingering) => {

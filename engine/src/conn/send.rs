@@ -1,5 +1,7 @@
 //! What leaves: once per connection and turn, everything that the turn has queued.
 
+use std::io;
+
 use crate::cause::Cause;
 use crate::conn::connections::Connections;
 use crate::conn::peer::{Peer, Stage, Waiting};
@@ -37,7 +39,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let closing = peer.link.sender.closing();
         if closing == Closing::CloseSent && peer.waiting != Waiting::Close {
             peer.waiting = Waiting::Close;
-            peer.leaving = peer.link.outbox.buffered();
+            peer.link.leave();
             peer.since = now;
         }
         if peer.wants_cancel() {
@@ -73,18 +75,19 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 peer.link.outbox.crash();
                 peer.link.backlog = None;
                 shared.store.give(bytes);
-                let cause = match result {
-                    Err(Fault::Io(error)) => Cause::Io(error),
-                    _ => Cause::Gone,
+                let error = match result {
+                    Ok(_) => io::ErrorKind::WriteZero.into(),
+                    Err(fault) => fault.into(),
                 };
-                self.lost(key, cause);
+                self.lost(key, Cause::Io(error));
                 self.join(key);
                 return;
             }
         };
         peer.last_progress = shared.now;
-        if peer.leaving > 0 {
-            peer.leaving = peer.leaving.saturating_sub(size);
+        if peer.link.leaving > 0 {
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            peer.link.leaving = peer.link.leaving.saturating_sub(size);
             // When the ping or the close has left, the time for its answer begins.
             peer.since = shared.now;
         }

@@ -14,7 +14,7 @@
 use crate::cause::Cause;
 use crate::conn::arrival::{Arrival, DEFERRED_MAX};
 use crate::conn::connections::Connections;
-use crate::driver::{Driver, Fault, Key};
+use crate::driver::{Driver, Key};
 use crate::handler::Handler;
 
 impl<D: Driver, H: Handler> Connections<D, H> {
@@ -109,10 +109,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 self.driver.recycle(lease);
             }
             Ok(None) => self.read_end(key),
-            Err(Fault::Io(error)) => self.lost(key, Cause::Io(error)),
-            Err(Fault::DescriptorsExhausted | Fault::BuffersExhausted | Fault::Cancelled) => {
-                self.lost(key, Cause::Io(std::io::ErrorKind::Other.into()));
-            }
+            Err(fault) => self.lost(key, Cause::Io(fault.into())),
         }
         None
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ringwire_protocol::{Close, Misuse, Payload, Prepared, Sender, Workspace};
 
+use crate::cause::Closer;
 use crate::config::{Config, Settings};
 use crate::conn::backlog::{Backlog, Outgoing};
 use crate::conn::outbox::{BufferStore, Outbox};
@@ -67,6 +68,10 @@ pub(crate) struct Link {
     pub(crate) is_slow: bool,
     /// The handler wants it to end at once.
     pub(crate) terminated: bool,
+    pub(crate) closer: Closer,
+    /// Bytes that have to leave before the ping or the close that is waited on has left.
+    /// `leaving <= outbox.buffered()`.
+    pub(crate) leaving: u32,
     /// When the last message went in or out.
     pub(crate) last_message: Time,
     /// What it has had of the present turn.
@@ -83,9 +88,17 @@ impl Link {
             backlogged: false,
             is_slow: false,
             terminated: false,
+            closer: Closer::Nobody,
+            leaving: 0,
             last_message: now,
             share: Share::new(),
         }
+    }
+
+    /// From here on the answer to what was written last is waited for, once that has left. Of more
+    /// than four gigabytes the first four count.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = u32::try_from(self.outbox.buffered()).unwrap_or(u32::MAX);
     }
 }
 
@@ -216,6 +229,7 @@ impl<S> Connection<'_, S> {
         let workspace = &mut self.shared.workspace;
         self.link.settle(workspace);
         self.link.sender.close(close, workspace, &mut self.link.outbox.filling)?;
+        self.link.closer = Closer::Handler;
         self.shared.mark(self.key, self.link);
         Ok(())
     }

@@ -139,6 +139,17 @@ impl Fault {
     }
 }
 
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::BuffersExhausted => Self::from_raw_os_error(libc::ENOBUFS),
+            Fault::DescriptorsExhausted => Self::from_raw_os_error(libc::EMFILE),
+            Fault::Cancelled => Self::from_raw_os_error(libc::ECANCELED),
+            Fault::Io(error) => error,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
