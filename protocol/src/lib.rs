@@ -32,6 +32,7 @@
 //! | `prepared` | one message for many connections |
 //! | `closing` | the closing handshake as one state machine |
 //! | `event`, `error`, `limits`, `workspace` | what passes between the caller and the halves |
+//! | `traffic` | what is counted of it |
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 extern crate alloc;
@@ -49,6 +50,7 @@ mod pieces;
 mod prepared;
 mod receiver;
 mod sender;
+mod traffic;
 pub mod utf8;
 mod workspace;
 
@@ -61,6 +63,7 @@ pub use limits::Limits;
 pub use prepared::{Frame, Prepared};
 pub use receiver::Receiver;
 pub use sender::Sender;
+pub use traffic::Traffic;
 pub use workspace::Workspace;
 
 #[cfg(test)]

@@ -224,6 +224,7 @@ impl Receiver {
         };
         match opcode {
             Opcode::Ping => {
+                workspace.traffic.pings_received += 1;
                 sender.receive_ping(payload, workspace, out);
                 Ok(Event::Ping(payload))
             }
@@ -241,6 +242,7 @@ impl Receiver {
             }
             // Only control frames are pulled as such.
             Opcode::Pong | Opcode::Continuation | Opcode::Text | Opcode::Binary => {
+                workspace.traffic.pongs_received += 1;
                 Ok(Event::Pong(payload))
             }
         }
@@ -325,6 +327,7 @@ impl Receiver {
             let inflates = compressed || self.inflating.as_ref().is_some_and(|it| it.is_active());
             self.assembler.check(opcode, length, inflates, workspace.limits())?;
         }
+        workspace.traffic.frames_received += 1;
         // A peer that lives long enough to wrap it has sent 16 million terabytes.
         self.offset = self.offset.wrapping_add(header_size as u64).wrapping_add(length);
         let kind = match opcode {

@@ -105,6 +105,7 @@ impl Sender {
             self.message(message.payload(), workspace, &mut out)?;
             return Ok(Frame::new(out));
         }
+        workspace.traffic.frames_sent += 1;
         let size = message.payload().as_bytes().len();
         if let Some(deflating) = self.deflating.as_mut().filter(|it| it.takes(size)) {
             let compressed = message.compressed(deflating.settings(), |payload| {
@@ -112,6 +113,9 @@ impl Sender {
                 let done = deflating.compress(payload.as_bytes(), workspace, &mut bytes);
                 let mut out = Vec::new();
                 append(true, true, kind(payload).opcode(), None, &bytes, &mut out);
+                if done {
+                    workspace.traffic.compress(payload.as_bytes().len(), bytes.len());
+                }
                 workspace.give(bytes);
                 done.then_some(out)
             });
@@ -178,6 +182,10 @@ impl Sender {
             deflating.compress(payload.as_bytes(), workspace, &mut compressed)
         });
         let bytes = if is_compressed { &compressed } else { payload.as_bytes() };
+        workspace.traffic.frames_sent += 1;
+        if is_compressed {
+            workspace.traffic.compress(payload.as_bytes().len(), bytes.len());
+        }
         append(true, is_compressed, opcode, masking_key, bytes, out);
         workspace.give(compressed);
         Ok(())
@@ -220,7 +228,9 @@ impl Sender {
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
         self.may_send()?;
-        self.control(Opcode::Ping, payload, workspace, out)
+        self.control(Opcode::Ping, payload, workspace, out)?;
+        workspace.traffic.pings_sent += 1;
+        Ok(())
     }
 
     /// Sends a pong that no ping asked for, of at most 125 bytes (RFC 6455 section 5.5.3). Pings
@@ -235,7 +245,9 @@ impl Sender {
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
         self.may_send()?;
-        self.control(Opcode::Pong, payload, workspace, out)
+        self.control(Opcode::Pong, payload, workspace, out)?;
+        workspace.traffic.pongs_sent += 1;
+        Ok(())
     }
 
     /// Begins the closing handshake. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or
@@ -321,7 +333,9 @@ impl Sender {
         if verdict == Verdict::Proceed {
             //= RFC 6455 5.5.3: A Pong frame sent in response to a Ping frame must have identical
             //= "Application data" as found in the message body of the Ping frame being replied to.
-            let _unsent = self.control(Opcode::Pong, payload, workspace, out);
+            if self.control(Opcode::Pong, payload, workspace, out).is_ok() {
+                workspace.traffic.pongs_sent += 1;
+            }
         }
     }
 
@@ -382,6 +396,7 @@ impl Sender {
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
         let masking_key = self.masking_key(workspace)?;
+        workspace.traffic.frames_sent += 1;
         append(fin, false, opcode, masking_key, payload, out);
         Ok(())
     }

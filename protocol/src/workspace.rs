@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::deflate::Pool;
 use crate::message::{Assembly, Kind};
-use crate::{Limits, Misuse};
+use crate::{Limits, Misuse, Traffic};
 
 /// Idle compressors and decompressors, up to 495 and 56 kilobytes each. Without takeover one of
 /// each serves a thread; the rest is for several settings and for messages that arrive in pieces.
@@ -40,6 +40,7 @@ pub struct Workspace {
     /// The compressors and decompressors that no connection holds.
     pool: Pool,
     masking_keys: Option<Box<dyn FnMut() -> [u8; 4]>>,
+    pub(crate) traffic: Traffic,
 }
 
 impl Workspace {
@@ -52,6 +53,7 @@ impl Workspace {
             ended: Vec::new(),
             pool: Pool::new(POOL_COUNT_MAX),
             masking_keys: None,
+            traffic: Traffic::NONE,
         }
     }
 
@@ -68,6 +70,12 @@ impl Workspace {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What has passed through so far.
+    #[must_use]
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     pub(crate) fn masking_key(&mut self) -> Result<[u8; 4], Misuse> {
