@@ -71,12 +71,21 @@ pub enum Limit {
     /// Frames in a message
     /// ([`Limits::fragments_max`](crate::Limits::fragments_max)).
     Fragments,
+    /// Connections ([`Config::connections_max`](crate::Config::connections_max)), and so many more
+    /// beyond them that this one could not even be told so.
+    Connections,
+    /// Descriptors of the process or the system.
+    Descriptors,
 }
 
 /// What took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TimeOut {
+    /// The peer: to begin its request
+    /// ([`Config::handshake_timeout`](crate::Config::handshake_timeout)). One that has begun it is
+    /// answered with 408.
+    Handshake,
     /// A message of either side ([`Config::idle_timeout`](crate::Config::idle_timeout)). The peer
     /// was told so with a close frame.
     Idle,
@@ -115,6 +124,8 @@ impl Limit {
             Self::FrameSize => "frame_size",
             Self::MessageSize => "message_size",
             Self::Fragments => "fragments",
+            Self::Connections => "connections",
+            Self::Descriptors => "descriptors",
         }
     }
 
@@ -132,6 +143,7 @@ impl Limit {
 impl TimeOut {
     pub(crate) const fn label(self) -> &'static str {
         match self {
+            Self::Handshake => "handshake",
             Self::Idle => "idle",
             Self::Pong => "pong",
             Self::Send => "send",
@@ -194,6 +206,11 @@ impl fmt::Display for Cause {
             Self::Limit(Limit::FrameSize) => formatter.write_str("the frame is too big"),
             Self::Limit(Limit::MessageSize) => formatter.write_str("the message is too big"),
             Self::Limit(Limit::Fragments) => formatter.write_str("the message has too many frames"),
+            Self::Limit(Limit::Connections) => {
+                formatter.write_str("there are too many connections")
+            }
+            Self::Limit(Limit::Descriptors) => formatter.write_str("no descriptor is free"),
+            Self::TimeOut(TimeOut::Handshake) => formatter.write_str("the peer asked for nothing"),
             Self::TimeOut(TimeOut::Idle) => formatter.write_str("the connection was idle"),
             Self::TimeOut(TimeOut::Pong) => formatter.write_str("the peer did not answer a ping"),
             Self::TimeOut(TimeOut::Send) => formatter.write_str("the peer took no data"),

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use ringwire_protocol::{Message, Misuse, Payload};
 
+use crate::board::Board;
 use crate::conn::ConnectionId;
 use crate::driver::Key;
 use crate::mailbox::{Mailbox, Refused};
+use crate::stats::Stats;
 
 /// What one thread asks of a worker's connections.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(crate) const STOP_NOW: u32 = 2;
 pub struct Handle {
     /// By worker.
     pub(crate) mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
+    /// By worker.
+    pub(crate) boards: Arc<[Arc<Board>]>,
 }
 
 impl Handle {
@@ -109,6 +113,19 @@ impl Handle {
     /// Stops the server without waiting for anybody.
     pub fn stop_now(&self) {
         self.signal(STOP | STOP_NOW);
+    }
+
+    /// What all workers have counted, summed up. It is at most a tenth of a second old, or of the
+    /// end of a worker that has ended; asking costs the workers nothing, so a handler may.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats_by_worker().iter().sum()
+    }
+
+    /// What each worker has counted, in the order of their numbers.
+    #[must_use]
+    pub fn stats_by_worker(&self) -> Vec<Stats> {
+        self.boards.iter().map(|board| board.read()).collect()
     }
 
     fn signal(&self, bits: u32) {

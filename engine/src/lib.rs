@@ -21,6 +21,7 @@
 //! | `driver` | the seam: the kernel's ring, or a seeded simulation of it |
 //! | `timer`, `mailbox` | deadlines; what other threads want |
 //! | `handler`, `handle`, `request`, `cause` | what an application sees |
+//! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
 //! | `config`, `error` | what can be set, and what can fail |
 //! | `simulation` | a worker on a simulated ring, behind the feature of that name |
 //! | `listener`, `affinity`, `limits` | sockets, cores and descriptors of the system |
@@ -31,6 +32,7 @@
 compile_error!("ringwire drives io_uring, which only Linux has");
 
 mod affinity;
+mod board;
 mod cause;
 mod config;
 mod conn;
@@ -46,6 +48,8 @@ mod server;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod slow;
+mod stats;
+mod tally;
 mod timer;
 mod worker;
 
@@ -61,3 +65,5 @@ pub use ringwire_protocol::handshake::{Limits as HandshakeLimits, Response};
 pub use ringwire_protocol::{Limits, Message, Misuse, Payload, Prepared, Violation};
 pub use server::Server;
 pub use slow::{Overflow, SlowConsumer};
+pub use stats::{Sample, Stats};
+pub use tally::{Ends, Refused};

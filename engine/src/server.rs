@@ -56,7 +56,8 @@ impl Server {
                     let mailbox = |_| Arc::new(Mailbox::new(settings.config.mailbox_size));
                     let mailboxes: Arc<[Arc<Mailbox<Mail>>]> =
                         (0..settings.workers).map(mailbox).collect();
-                    let handle = Handle { mailboxes };
+                    let boards = (0..settings.workers).map(|_| Arc::default()).collect();
+                    let handle = Handle { mailboxes, boards };
                     return Ok(Self { settings, address, listeners, handle });
                 }
                 Err(source) => failed = Some(Error::Listen { address, source }),
@@ -196,9 +197,10 @@ fn serve<H: Handler>(
         Error::IoUring { step, source }
     })?;
     let Some(mailbox) = started.stop.mailboxes.get(number).cloned() else { return Ok(()) };
+    let Some(board) = started.stop.boards.get(number).cloned() else { return Ok(()) };
     // There are at most 256 workers.
     let name = u8::try_from(number).unwrap_or(u8::MAX);
-    let mut worker = Worker::new(driver, factory(number), settings, name, mailbox);
+    let mut worker = Worker::new(driver, factory(number), settings, name, mailbox, board);
     let _told = started.sender.send(true);
     worker.run().map_err(Error::Ring)
 }

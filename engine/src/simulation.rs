@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::board::Board;
 use crate::config::{Config, Settings};
 use crate::driver::Descriptor;
 use crate::driver::sim::{Random, Sim, Socket, World};
@@ -15,6 +16,7 @@ use crate::error::ConfigError;
 use crate::handle::{Handle, Mail};
 use crate::handler::Handler;
 use crate::mailbox::Mailbox;
+use crate::stats::Stats;
 use crate::timer::Time;
 use crate::worker::Worker;
 
@@ -67,8 +69,9 @@ impl<H: Handler> Simulation<H> {
         let world = World::new(seed, faults, config.buffers, config.buffer_size);
         let world = Rc::new(RefCell::new(world));
         let mailbox: Arc<Mailbox<Mail>> = Arc::new(Mailbox::new(config.mailbox_size));
-        let handle = Handle { mailboxes: [mailbox.clone()].into() };
-        let worker = Worker::new(Sim::new(world.clone()), handler, settings, 0, mailbox);
+        let board: Arc<Board> = Arc::default();
+        let handle = Handle { mailboxes: [mailbox.clone()].into(), boards: [board.clone()].into() };
+        let worker = Worker::new(Sim::new(world.clone()), handler, settings, 0, mailbox, board);
         Ok(Self { worker, world, handle, random: Random::new(!seed) })
     }
 
@@ -159,6 +162,18 @@ impl<H: Handler> Simulation<H> {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.worker.connections()
+    }
+
+    /// What the worker has counted up to now, also what it has not made known yet.
+    pub fn stats(&mut self) -> Stats {
+        self.worker.stats()
+    }
+
+    /// How many connections are in their opening handshake, and how many are open: counted one by
+    /// one, so that the [`stats`](Self::stats) can be compared with it.
+    #[must_use]
+    pub fn census(&mut self) -> (u64, u64) {
+        self.worker.census()
     }
 
     /// The handler.

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use ringwire_protocol::Close;
 
-use crate::cause::{Cause, Closer};
+use crate::board::{Board, Publisher};
+use crate::cause::{Cause, Closer, Limit};
 use crate::config::Settings;
 use crate::conn::Connections;
 use crate::driver::{Completion, Descriptor, Driver, Fault, Key};
 use crate::handle::{Mail, STOP, STOP_NOW};
 use crate::handler::Handler;
 use crate::mailbox::Mailbox;
+#[cfg(feature = "simulation")]
+use crate::stats::Stats;
 use crate::timer::Time;
 
 /// How long accepting rests after an error that would only come again.
@@ -22,6 +25,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Worker<D: Driver, H: Handler> {
     connections: Connections<D, H>,
     mailbox: Arc<Mailbox<Mail>>,
+    publisher: Publisher,
     accepting: Accepting,
     stopping: Stopping,
     // Both are kept for their memory. Empty between turns.
@@ -55,12 +59,14 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         settings: Settings,
         number: u8,
         mailbox: Arc<Mailbox<Mail>>,
+        board: Arc<Board>,
     ) -> Self {
         mailbox.open(driver.waker());
         driver.accept();
         Self {
             connections: Connections::new(driver, handler, settings, number),
             mailbox,
+            publisher: Publisher::new(board),
             accepting: Accepting::Armed,
             stopping: Stopping::No,
             completions: Vec::new(),
@@ -84,6 +90,9 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         let now = self.connections.driver.now();
         self.connections.begin_turn(now);
         let mut completions = std::mem::take(&mut self.completions);
+        let stats = self.connections.stats();
+        stats.turns += 1;
+        stats.completions += completions.len() as u64;
         for completion in completions.drain(..) {
             self.complete(completion);
         }
@@ -93,7 +102,21 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         self.connections.expire();
         self.pass(now);
         self.connections.end_turn();
+        if self.publisher.is_due(self.connections.stats(), now) {
+            self.publisher.publish(self.connections.collect(), now);
+        }
         Ok(true)
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(crate) fn stats(&mut self) -> Stats {
+        self.connections.collect().clone()
+    }
+
+    /// Connections in their opening handshake, and open ones.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn census(&mut self) -> (u64, u64) {
+        self.connections.census()
     }
 
     /// Connections that have not been freed.
@@ -124,7 +147,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     }
 
     /// The time until the next deadline of any kind.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
         let accepting = match self.accepting {
             Accepting::Paused(until) => Some(until),
             Accepting::Armed | Accepting::Stopped => None,
@@ -133,7 +156,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             Stopping::Until(deadline) => Some(deadline),
             Stopping::No | Stopping::Forced => None,
         };
-        let deadlines = [self.connections.next_deadline(), accepting, stopping];
+        let publishing = self.publisher.deadline(self.connections.stats());
+        let deadlines = [self.connections.next_deadline(), accepting, stopping, publishing];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(self.connections.driver.now()))
     }
@@ -149,7 +173,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             Completion::Accepted { result, more } => self.on_accepted(result, more),
             Completion::Cancelled { key } => self.connections.on_cancelled(key),
             // The mailbox is looked at in every turn.
-            Completion::Woken => {}
+            Completion::Woken => self.connections.stats().wakeups += 1,
         }
     }
 
@@ -159,6 +183,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             // It was accepted before accepting could be stopped.
             Ok(descriptor) if stopped => {
                 self.connections.driver.close(descriptor);
+                self.connections.count_unanswered(&Cause::Stopped);
                 false
             }
             Ok(descriptor) => {
@@ -167,13 +192,20 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             }
             Err(_) if stopped => false,
             // The peer stays in the backlog, and accepting it would fail again at once.
-            Err(Fault::DescriptorsExhausted) => !self.connections.driver.accept_refuse(),
+            Err(Fault::DescriptorsExhausted) => {
+                let refused = self.connections.driver.accept_refuse();
+                if refused {
+                    self.connections.count_unanswered(&Cause::Limit(Limit::Descriptors));
+                }
+                !refused
+            }
             Err(Fault::BuffersExhausted | Fault::Cancelled | Fault::Io(_)) => true,
         };
         if more || stopped {
             return;
         }
         if rest {
+            self.connections.stats().accept_pauses += 1;
             let now = self.connections.driver.now();
             self.accepting = Accepting::Paused(now.after(ACCEPT_PAUSE));
         } else {
@@ -184,6 +216,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     fn read_mail(&mut self) {
         let mut mail = std::mem::take(&mut self.mail);
         self.mailbox.drain(&mut mail);
+        self.connections.stats().mails += mail.len() as u64;
         for mail in mail.drain(..) {
             match mail {
                 Mail::Send { key, message } => {
@@ -229,6 +262,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         for completion in self.completions.drain(..) {
             if let Completion::Accepted { result: Ok(descriptor), .. } = completion {
                 self.connections.driver.close(descriptor);
+                self.connections.count_unanswered(&Cause::Stopped);
             }
         }
         Ok(())
@@ -264,5 +298,7 @@ impl<D: Driver, H: Handler> Drop for Worker<D, H> {
         self.mailbox.close();
         // None are left but after an error or a panic.
         self.connections.abandon();
+        let now = self.connections.driver.now();
+        self.publisher.publish(self.connections.collect(), now);
     }
 }

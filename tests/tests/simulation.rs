@@ -219,21 +219,40 @@ fn run(seed: u64, faults: Faults) {
             let _taken = simulation.handle().close(id, 4000, "from outside");
         }
         assert!(simulation.turn().unwrap());
+        check_stats(&mut simulation);
     }
     // Nobody acts any more: everything that can arrive does.
-    simulation.run(3000).unwrap();
+    for turn in 0..3000 {
+        simulation.turn().unwrap();
+        if turn % 20 == 0 {
+            check_stats(&mut simulation);
+        }
+    }
     for client in &mut clients {
         check(client, &simulation, faults);
     }
     simulation.handle().stop();
     assert!(!simulation.run(20_000).unwrap(), "the server does not end");
     assert_eq!(simulation.connections(), 0);
+    check_stats(&mut simulation);
     for client in &clients {
         assert!(simulation.has_ended(client.peer), "a peer was forgotten");
     }
     let books = simulation.handler();
     assert_eq!(books.opened, books.closed, "each connection that opens closes");
     assert!(books.errors <= books.closed);
+}
+
+/// Every connection is counted in one place at any time: where it is, or why it is no more.
+fn check_stats(simulation: &mut Simulation<Books>) {
+    let stats = simulation.stats();
+    let (opening, open) = simulation.census();
+    assert_eq!((stats.opening(), stats.open()), (opening, open), "{stats:?}");
+    let over = stats.refused.total() + stats.unanswered.total();
+    assert_eq!(stats.accepted, opening + over + stats.opened);
+    assert_eq!(stats.opened, open + stats.ended.total());
+    let books = simulation.handler();
+    assert_eq!((stats.opened, stats.ended.total()), (books.opened as u64, books.closed as u64));
 }
 
 fn check(client: &mut Client, simulation: &Simulation<Books>, faults: Faults) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringwire_protocol::handshake::{Head, Refusal, Response};
 use ringwire_protocol::{Close, Payload, Prepared, Receiver, Role, Sender, Workspace};
 
-use crate::cause::Closer;
+use crate::cause::{Cause, Closer, Limit};
 use crate::config::Settings;
 use crate::conn::arrival::Arrival;
 use crate::conn::outbox::{BufferStore, Outbox};
@@ -18,6 +18,7 @@ use crate::conn::slots::Slots;
 use crate::conn::view::{Connection, Link, Shared};
 use crate::driver::{Descriptor, Driver, Key};
 use crate::handler::Handler;
+use crate::stats::Stats;
 use crate::timer::{Time, Wheel};
 
 /// Peers beyond the maximum that are being told so at the same time.
@@ -45,7 +46,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let slots = Slots::new(settings.config.connections_max.saturating_add(REFUSALS_MAX));
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
-        let shared = Shared { worker, settings, workspace, store, dirty: Vec::new(), now, turn: 0 };
+        let (dirty, stats) = (Vec::new(), Stats::default());
+        let shared = Shared { worker, settings, workspace, store, stats, dirty, now, turn: 0 };
         let wheel = Wheel::new(now);
         let (parked, deferred, expired) = (Vec::new(), VecDeque::new(), Vec::new());
         Self { driver, handler, slots, wheel, shared, parked, deferred, expired }
@@ -66,6 +68,39 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
     }
 
+    /// What has been counted.
+    pub(crate) const fn stats(&mut self) -> &mut Stats {
+        &mut self.shared.stats
+    }
+
+    /// Counts a connection that was accepted and ended at once.
+    pub(crate) fn count_unanswered(&mut self, cause: &Cause) {
+        self.shared.stats.accepted += 1;
+        self.shared.stats.unanswered.add(cause);
+    }
+
+    /// Connections in their opening handshake, and open ones, counted one by one.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn census(&mut self) -> (u64, u64) {
+        let keys: Vec<Key> = self.keys().collect();
+        let (mut opening, mut open) = (0, 0);
+        for key in keys {
+            match self.slots.at(key).map(|peer| &peer.stage) {
+                Some(Stage::Opening(_)) => opening += 1,
+                Some(Stage::Open) => open += 1,
+                Some(Stage::Lingering(_) | Stage::Terminating) | None => {}
+            }
+        }
+        (opening, open)
+    }
+
+    /// Adds what was counted below and beside to what has been counted here.
+    pub(crate) fn collect(&mut self) -> &Stats {
+        self.shared.stats.set_traffic(self.shared.workspace.traffic());
+        self.shared.stats.enters = self.driver.enters();
+        &self.shared.stats
+    }
+
     /// Connections that have not been freed.
     pub(crate) const fn count(&self) -> usize {
         self.slots.count()
@@ -75,6 +110,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     /// being said to many, it is ended at once.
     pub(crate) fn accept(&mut self, descriptor: Descriptor) {
         let now = self.shared.now;
+        self.shared.stats.accepted += 1;
         let opening = Opening { head: Vec::new(), scan: Head::request() };
         let peer = Peer {
             descriptor,
@@ -98,7 +134,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 self.arm(key);
                 self.watch(key);
             }
-            None => self.driver.close(descriptor),
+            None => {
+                self.shared.stats.unanswered.add(&Cause::Limit(Limit::Connections));
+                self.driver.close(descriptor);
+            }
         }
     }
 
@@ -153,6 +192,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let keys: Vec<Key> = self.keys().collect();
         for key in keys {
             if let Some(peer) = self.slots.remove(key) {
+                match peer.stage {
+                    Stage::Opening(_) => self.shared.stats.unanswered.add(&Cause::Stopped),
+                    Stage::Open => self.shared.stats.ended.add(&Cause::Stopped),
+                    Stage::Lingering(_) | Stage::Terminating => {}
+                }
                 self.driver.abandon(peer.descriptor);
             }
         }

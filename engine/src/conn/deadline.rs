@@ -47,6 +47,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if now < deadline {
             return;
         }
+        self.shared.stats.timers += 1;
         match alarm {
             Alarm::Handshake => self.expire_handshake(key),
             Alarm::Ping => self.expire_ping(key),
@@ -65,7 +66,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     fn expire_handshake(&mut self, key: Key) {
         let Some(Peer { stage: Stage::Opening(opening), .. }) = self.slots.at(key) else { return };
         if opening.head.is_empty() {
-            self.terminate(key);
+            self.lost(key, Cause::TimeOut(TimeOut::Handshake));
         } else {
             self.refuse(key, &Refusal::TimeOut.response());
         }

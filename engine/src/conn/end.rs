@@ -9,18 +9,22 @@ use crate::driver::{Driver, Key, Shutdown};
 use crate::handler::Handler;
 
 impl<D: Driver, H: Handler> Connections<D, H> {
-    /// The connection is of no use any more: tells so, if that has not been done, and ends it.
+    /// The connection is of no use any more: tells so, if that has not been done, and ends it. The
+    /// only way out of an opening handshake but an answer.
     pub(crate) fn lost(&mut self, key: Key, cause: Cause) {
         self.break_off(key, cause);
         self.terminate(key);
     }
 
-    /// Tells of an end without a closing handshake, if the connection was open.
+    /// Tells of an end without a closing handshake, or counts one without an opening handshake. The
+    /// caller takes the connection to its next stage, so that this happens once.
     pub(super) fn break_off(&mut self, key: Key, cause: Cause) {
         let Self { slots, handler, shared, .. } = self;
         let Some(peer) = slots.at(key) else { return };
-        if !matches!(peer.stage, Stage::Open) {
-            return;
+        match peer.stage {
+            Stage::Open => {}
+            Stage::Opening(_) => return shared.stats.unanswered.add(&cause),
+            Stage::Lingering(_) | Stage::Terminating => return,
         }
         // Told once: the stage says so from here on, whatever the handler does.
         peer.stage = Stage::Lingering(Lingering::default());
@@ -96,13 +100,14 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 }
 
-/// Tells the handler that a connection that was open has ended. Whatever the end, it passes here,
-/// and once.
+/// Tells the handler that a connection that was open has ended, and counts it. Whatever the end, it
+/// passes here, and once.
 pub(super) fn tell_end<H: Handler>(
     handler: &mut H,
     connection: &mut Connection<'_, H::State>,
     closed: Closed<'_>,
 ) {
+    connection.shared.stats.ended.add(closed.cause);
     if !closed.clean {
         handler.error(connection, closed.cause);
     }

@@ -116,6 +116,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, handler, shared, .. } = self;
         let Some(peer) = slots.at(key) else { return 0 };
         peer.stage = Stage::Open;
+        shared.stats.opened += 1;
         peer.link.last_message = shared.now;
         let Peer { link, state, .. } = peer;
         shared.mark(key, link);
@@ -135,10 +136,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 true => response.encode_head(out),
                 false => response.encode(out),
             };
-            if written.is_err() {
+            let status = match written {
+                Ok(()) => response.status(),
                 // The handler's answer is none; ours always is one.
-                let _written = internal_error().encode(out);
-            }
+                Err(_misuse) => {
+                    let error = internal_error();
+                    let _written = error.encode(out);
+                    error.status()
+                }
+            };
+            self.shared.stats.refused.add(status);
             self.linger(key, Lingering::default());
         }
     }

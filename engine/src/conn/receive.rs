@@ -41,6 +41,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         peer.in_flight.receive = more;
         match result {
             Err(Fault::BuffersExhausted) => {
+                self.shared.stats.receives_without_buffer += 1;
                 // Armed again at the end of the turn, when buffers have come back, unless it ends.
                 self.parked.push(key);
                 self.join(key);
@@ -48,8 +49,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
             Err(Fault::Cancelled) => {}
             result => {
-                if let Ok(Some(_)) = result {
+                if let Ok(Some(lease)) = &result {
                     peer.last_received = self.shared.now;
+                    self.shared.stats.receives += 1;
+                    self.shared.stats.bytes_received += lease.len() as u64;
                 }
                 self.arrive(Arrival { key, result, from: 0 });
             }
@@ -118,6 +121,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             match event {
                 Event::Message(message) => {
                     connection.link.last_message = connection.shared.now;
+                    let stats = &mut connection.shared.stats;
+                    stats.messages_received += 1;
+                    stats.payload_bytes_received += message.as_bytes().len() as u64;
                     handler.message(&mut connection, message);
                 }
                 // The pong has been written.
@@ -161,7 +167,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             shared.mark(key, link);
         }
         if link.buffered() > shared.config().outbox_high {
-            link.backlogged = true;
+            shared.fall_behind(link);
             shared.mark(key, link);
         }
         if !matches!(stage, Stage::Open) {
@@ -173,7 +179,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(super) fn read_end(&mut self, key: Key) {
         let Some(peer) = self.slots.at(key) else { return };
         match &mut peer.stage {
-            Stage::Opening(_) => self.terminate(key),
+            Stage::Opening(_) => self.lost(key, Cause::Gone),
             Stage::Open if peer.link.terminated => {}
             Stage::Open => {
                 // It may still read, so what is queued is sent to it.

@@ -34,6 +34,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if peer.link.outbox.is_due() && !matches!(peer.stage, Stage::Terminating) {
             let bytes = peer.link.outbox.take_off();
             peer.last_progress = now;
+            self.shared.stats.sends += 1;
             self.driver.send(key, peer.descriptor, bytes, 0);
         }
         let closing = peer.link.sender.closing();
@@ -58,6 +59,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Some(Peer { link, state, stage: Stage::Open, .. }) = slots.at(key) else { return };
         let count = link.backlog.as_mut().map_or(0, |backlog| backlog.take_untold());
         if count > 0 {
+            shared.stats.messages_dropped += count;
             handler.dropped(&mut Connection { key, state, link, shared }, count);
         }
     }
@@ -85,6 +87,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
         };
         peer.last_progress = shared.now;
+        shared.stats.bytes_sent += size as u64;
         if peer.link.leaving > 0 {
             let size = u32::try_from(size).unwrap_or(u32::MAX);
             peer.link.leaving = peer.link.leaving.saturating_sub(size);
@@ -92,6 +95,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             peer.since = shared.now;
         }
         if let Some(from) = peer.link.outbox.land(&bytes, size) {
+            shared.stats.sends_short += 1;
+            shared.stats.sends += 1;
             driver.send(key, peer.descriptor, bytes, from);
             return;
         }
@@ -118,6 +123,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             return;
         }
         link.backlogged = false;
+        shared.stats.drains += 1;
         // While nothing was read no sign of life could be seen: the time for it begins anew.
         *last_received = shared.now;
         if *waiting == Waiting::Pong {

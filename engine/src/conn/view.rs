@@ -11,6 +11,7 @@ use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::share::Share;
 use crate::driver::Key;
 use crate::slow::{Overflow, SlowConsumer};
+use crate::stats::Stats;
 use crate::timer::Time;
 
 /// A connection of a worker, whatever the worker, at any time. It fits 64 bits; after its end it
@@ -50,6 +51,16 @@ pub enum Sent {
     Closed,
     /// It was dropped: the call was wrong.
     Misused(Misuse),
+}
+
+/// What is appended to an outbox, as far as counting minds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A message, or the last part of one.
+    Message,
+    /// A part of a message with others to follow.
+    Part,
+    Control,
 }
 
 /// What a connection and its handler's view share: everything but the handler's own state and the
@@ -109,6 +120,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) workspace: Workspace,
     pub(crate) store: BufferStore,
+    pub(crate) stats: Stats,
     /// Connections with something for the driver, each once.
     pub(crate) dirty: Vec<Key>,
     /// The time of this turn.
@@ -128,6 +140,15 @@ impl Shared {
         if !link.dirty {
             link.dirty = true;
             self.dirty.push(key);
+        }
+    }
+
+    /// Takes note that a peer has fallen behind: it is not read until it has caught up.
+    #[cold]
+    pub(crate) const fn fall_behind(&mut self, link: &mut Link) {
+        if !link.backlogged {
+            link.backlogged = true;
+            self.stats.backlogs += 1;
         }
     }
 }
@@ -199,7 +220,8 @@ impl<S> Connection<'_, S> {
     /// other message may come between.
     pub fn send_fragment<'m>(&mut self, fragment: impl Into<Payload<'m>>, fin: bool) -> Sent {
         let fragment = fragment.into();
-        self.append(fragment.as_bytes().len(), |link, workspace, _| {
+        let kind = if fin { Kind::Message } else { Kind::Part };
+        self.append(fragment.as_bytes().len(), kind, |link, workspace, _| {
             link.settle(workspace);
             link.sender.fragment(fragment, fin, workspace, &mut link.outbox.filling)
         })
@@ -210,7 +232,7 @@ impl<S> Connection<'_, S> {
     pub fn ping(&mut self, payload: &[u8]) -> Sent {
         // A ping is no message: a connection that only pings is idle.
         let last_message = self.link.last_message;
-        let sent = self.append(payload.len(), |link, workspace, _| {
+        let sent = self.append(payload.len(), Kind::Control, |link, workspace, _| {
             link.sender.ping(payload, workspace, &mut link.outbox.filling)
         });
         self.link.last_message = last_message;
@@ -272,27 +294,35 @@ impl<S> Connection<'_, S> {
     #[inline]
     fn queue(&mut self, message: Outgoing<'_, '_>) -> Sent {
         let Self { key, link, shared, .. } = self;
-        let Shared { settings, workspace, now, .. } = &mut **shared;
+        let Shared { settings, workspace, stats, now, .. } = &mut **shared;
         let policy = link.policy(&settings.config);
         let size = message.size();
         if let Some(sent) = link.make_room(size, policy, &settings.config, workspace, *now) {
+            stats.messages_dropped += u64::from(sent == Sent::Dropped);
             shared.mark(*key, link);
             return sent;
         }
-        self.append(size, |link, workspace, now| link.enqueue(message, policy, workspace, now))
+        self.append(size, Kind::Message, |link, workspace, now| {
+            link.enqueue(message, policy, workspace, now)
+        })
     }
 
     #[inline]
     fn append(
         &mut self,
         size: usize,
+        kind: Kind,
         write: impl FnOnce(&mut Link, &mut Workspace, Time) -> Result<(), Misuse>,
     ) -> Sent {
         let Self { key, link, shared, .. } = self;
         let config = &shared.settings.config;
         let (high, max) = (config.outbox_high, config.outbox_size_max);
         if link.buffered().saturating_add(size) > max {
-            return if link.sender.closing().is_open() { Sent::Dropped } else { Sent::Closed };
+            if !link.sender.closing().is_open() {
+                return Sent::Closed;
+            }
+            shared.stats.messages_dropped += u64::from(kind != Kind::Control);
+            return Sent::Dropped;
         }
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
@@ -303,10 +333,14 @@ impl<S> Connection<'_, S> {
             }
             return if misuse == Misuse::Closing { Sent::Closed } else { Sent::Misused(misuse) };
         }
+        shared.stats.messages_sent += u64::from(kind == Kind::Message);
+        if kind != Kind::Control {
+            shared.stats.payload_bytes_sent += size as u64;
+        }
         link.last_message = shared.now;
         shared.mark(*key, link);
         if link.buffered() > high {
-            link.backlogged = true;
+            shared.fall_behind(link);
             return Sent::Backlogged;
         }
         Sent::Queued

@@ -72,6 +72,9 @@ pub(crate) trait Driver {
     /// The address of the peer, if the system still knows it.
     fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr>;
 
+    /// How many times the system was entered, to submit or to wait.
+    fn enters(&self) -> u64;
+
     /// Gives a receive buffer back.
     fn recycle(&mut self, lease: Lease);
 

@@ -28,6 +28,7 @@ pub(crate) use world::{Socket, World};
 pub(crate) struct Sim {
     world: Rc<RefCell<World>>,
     waker: Arc<Flag>,
+    waits: u64,
 }
 
 /// Remembers that somebody wanted to wake the worker.
@@ -42,7 +43,7 @@ impl Wake for Flag {
 
 impl Sim {
     pub(crate) fn new(world: Rc<RefCell<World>>) -> Self {
-        Self { world, waker: Arc::new(Flag::default()) }
+        Self { world, waker: Arc::new(Flag::default()), waits: 0 }
     }
 }
 
@@ -101,11 +102,16 @@ impl Driver for Sim {
         Some((Ipv4Addr::LOCALHOST, port).into())
     }
 
+    fn enters(&self) -> u64 {
+        self.waits
+    }
+
     fn recycle(&mut self, lease: Lease) {
         self.world.borrow_mut().recycle(lease);
     }
 
     fn wait(&mut self, timeout: Option<Duration>, into: &mut Vec<Completion>) -> io::Result<()> {
+        self.waits += 1;
         let mut world = self.world.borrow_mut();
         let before = into.len();
         world.progress(into);

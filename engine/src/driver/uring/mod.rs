@@ -45,6 +45,7 @@ pub(crate) struct Uring {
     waker: Arc<Eventfd>,
     /// What did not fit the submission queue while the kernel would not take more.
     backlog: Vec<squeue::Entry>,
+    enters: u64,
     start: Instant,
     now: Time,
 }
@@ -82,6 +83,7 @@ impl Uring {
             acceptor,
             waker: Arc::new(Eventfd(waker)),
             backlog: Vec::new(),
+            enters: 0,
             start: Instant::now(),
             now: Time::ZERO,
         };
@@ -116,6 +118,7 @@ impl Uring {
                 return true;
             }
             // Full: what is there is the batch.
+            self.enters += 1;
             if self.ring.submit().is_err() {
                 return false;
             }
@@ -134,6 +137,7 @@ impl Uring {
 
     /// Enters the kernel once.
     fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.enters += 1;
         let entered = match timeout {
             None => self.ring.submitter().submit_and_wait(1),
             Some(Duration::ZERO) => self.ring.submitter().submit_with_args(0, &SubmitArgs::new()),
@@ -296,6 +300,10 @@ impl Driver for Uring {
         // SAFETY: the descriptor is open: the engine closes it last.
         let socket = unsafe { BorrowedFd::borrow_raw(descriptor.0) };
         rustix::net::getpeername(socket).ok()??.try_into().ok()
+    }
+
+    fn enters(&self) -> u64 {
+        self.enters
     }
 
     fn recycle(&mut self, lease: Lease) {
