@@ -1,9 +1,10 @@
-//! An echo server: sends every message back, and shows a page that tries it.
+//! An echo server: sends every message back, shows a page that tries it and one with what it has counted.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::{env, thread};
 
+use metrics::Metrics;
 use mimalloc::MiMalloc;
 use options::{HELP, Options};
 use ringwire::{
@@ -12,6 +13,7 @@ use ringwire::{
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+mod metrics;
 mod options;
 
 #[global_allocator]
@@ -19,7 +21,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 const PAGE: &str = include_str!("page.html");
 
-struct Echo;
+struct Echo {
+    metrics: Metrics,
+}
 
 impl Handler for Echo {
     type State = ();
@@ -41,7 +45,10 @@ impl Handler for Echo {
             "/" => Response::text(200, PAGE)
                 .header("Content-Type", "text/html; charset=utf-8")
                 .header("Cache-Control", "no-store"),
-            _ => Response::text(404, "There is only a page at / and the WebSocket.\n"),
+            "/metrics" => self.metrics.response(),
+            _ => {
+                Response::text(404, "There are only pages at / and /metrics, and the WebSocket.\n")
+            }
         }
     }
 }
@@ -79,7 +86,8 @@ fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         ..Config::default()
     };
     let server = Server::bind(&*options.listen, config)?;
-    stop_on_signals(server.handle())?;
+    let handle = server.handle();
+    stop_on_signals(handle.clone())?;
     let line = format!(
         "listening on ws://{} (driver {}, {} {})",
         server.address(),
@@ -88,7 +96,7 @@ fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         if server.workers() == 1 { "worker" } else { "workers" }
     );
     server.run_with(
-        |_worker| Echo,
+        |_worker| Echo { metrics: Metrics::new(handle.clone()) },
         || {
             // Whoever reads this may have gone; the server serves all the same.
             let _told = writeln!(io::stdout(), "{line}");
