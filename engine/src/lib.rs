@@ -22,6 +22,7 @@
 //! | `timer`, `mailbox` | deadlines; what other threads want |
 //! | `handler`, `handle`, `request`, `cause` | what an application sees |
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
+//! | `trace` | what is told through `tracing`, behind the feature of that name |
 //! | `config`, `error` | what can be set, and what can fail |
 //! | `simulation` | a worker on a simulated ring, behind the feature of that name |
 //! | `listener`, `affinity`, `limits` | sockets, cores and descriptors of the system |
@@ -51,6 +52,7 @@ mod slow;
 mod stats;
 mod tally;
 mod timer;
+mod trace;
 mod worker;
 
 pub use cause::{Cause, Closed, Limit, TimeOut};

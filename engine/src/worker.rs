@@ -17,6 +17,7 @@ use crate::mailbox::Mailbox;
 #[cfg(feature = "simulation")]
 use crate::stats::Stats;
 use crate::timer::Time;
+use crate::trace;
 
 /// How long accepting rests after an error that would only come again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -63,6 +64,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     ) -> Self {
         mailbox.open(driver.waker());
         driver.accept();
+        trace::worker_started(number);
         Self {
             connections: Connections::new(driver, handler, settings, number),
             mailbox,
@@ -179,33 +181,34 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
     fn on_accepted(&mut self, result: Result<Descriptor, Fault>, more: bool) {
         let stopped = self.accepting == Accepting::Stopped;
-        let rest = match result {
+        let fault = match result {
             // It was accepted before accepting could be stopped.
             Ok(descriptor) if stopped => {
                 self.connections.driver.close(descriptor);
                 self.connections.count_unanswered(&Cause::Stopped);
-                false
+                None
             }
             Ok(descriptor) => {
                 self.connections.accept(descriptor);
-                false
+                None
             }
-            Err(_) if stopped => false,
+            Err(_) if stopped => None,
             // The peer stays in the backlog, and accepting it would fail again at once.
-            Err(Fault::DescriptorsExhausted) => {
+            Err(fault @ Fault::DescriptorsExhausted) => {
                 let refused = self.connections.driver.accept_refuse();
                 if refused {
                     self.connections.count_unanswered(&Cause::Limit(Limit::Descriptors));
                 }
-                !refused
+                (!refused).then_some(fault)
             }
-            Err(Fault::BuffersExhausted | Fault::Cancelled | Fault::Io(_)) => true,
+            Err(fault @ (Fault::BuffersExhausted | Fault::Cancelled | Fault::Io(_))) => Some(fault),
         };
         if more || stopped {
             return;
         }
-        if rest {
+        if let Some(fault) = fault {
             self.connections.stats().accept_pauses += 1;
+            trace::accept_paused(self.connections.worker(), &fault);
             let now = self.connections.driver.now();
             self.accepting = Accepting::Paused(now.after(ACCEPT_PAUSE));
         } else {
@@ -300,5 +303,6 @@ impl<D: Driver, H: Handler> Drop for Worker<D, H> {
         self.connections.abandon();
         let now = self.connections.driver.now();
         self.publisher.publish(self.connections.collect(), now);
+        trace::worker_stopped(self.connections.worker(), self.connections.stats().opened);
     }
 }

@@ -1,4 +1,5 @@
-//! An echo server: sends every message back, shows a page that tries it and one with what it has counted.
+//! An echo server: sends every message back, and shows a page that tries it and one of what it has
+//! counted.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

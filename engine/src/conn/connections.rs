@@ -20,6 +20,7 @@ use crate::driver::{Descriptor, Driver, Key};
 use crate::handler::Handler;
 use crate::stats::Stats;
 use crate::timer::{Time, Wheel};
+use crate::trace;
 
 /// Peers beyond the maximum that are being told so at the same time.
 const REFUSALS_MAX: usize = 64;
@@ -77,6 +78,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(crate) fn count_unanswered(&mut self, cause: &Cause) {
         self.shared.stats.accepted += 1;
         self.shared.stats.unanswered.add(cause);
+        trace::unanswered(cause);
     }
 
     /// Connections in their opening handshake, and open ones, counted one by one.
@@ -101,6 +103,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         &self.shared.stats
     }
 
+    /// The worker's number.
+    pub(crate) const fn worker(&self) -> u8 {
+        self.shared.worker
+    }
+
     /// Connections that have not been freed.
     pub(crate) const fn count(&self) -> usize {
         self.slots.count()
@@ -110,7 +117,6 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     /// being said to many, it is ended at once.
     pub(crate) fn accept(&mut self, descriptor: Descriptor) {
         let now = self.shared.now;
-        self.shared.stats.accepted += 1;
         let opening = Opening { head: Vec::new(), scan: Head::request() };
         let peer = Peer {
             descriptor,
@@ -128,6 +134,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let full = self.slots.count() >= self.shared.config().connections_max;
         match self.slots.insert(|_| peer) {
             Some(key) => {
+                self.shared.stats.accepted += 1;
                 if full {
                     self.refuse(key, &Refusal::Unavailable { retry_after: 1 }.response());
                 }
@@ -135,7 +142,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 self.watch(key);
             }
             None => {
-                self.shared.stats.unanswered.add(&Cause::Limit(Limit::Connections));
+                self.count_unanswered(&Cause::Limit(Limit::Connections));
                 self.driver.close(descriptor);
             }
         }
@@ -193,8 +200,14 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         for key in keys {
             if let Some(peer) = self.slots.remove(key) {
                 match peer.stage {
-                    Stage::Opening(_) => self.shared.stats.unanswered.add(&Cause::Stopped),
-                    Stage::Open => self.shared.stats.ended.add(&Cause::Stopped),
+                    Stage::Opening(_) => {
+                        self.shared.stats.unanswered.add(&Cause::Stopped);
+                        trace::unanswered(&Cause::Stopped);
+                    }
+                    Stage::Open => {
+                        self.shared.stats.ended.add(&Cause::Stopped);
+                        trace::ended(self.shared.id(key).as_u64(), &Cause::Stopped);
+                    }
                     Stage::Lingering(_) | Stage::Terminating => {}
                 }
                 self.driver.abandon(peer.descriptor);

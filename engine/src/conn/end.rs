@@ -7,6 +7,7 @@ use crate::conn::peer::{Lingering, Peer, Stage};
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Key, Shutdown};
 use crate::handler::Handler;
+use crate::trace;
 
 impl<D: Driver, H: Handler> Connections<D, H> {
     /// The connection is of no use any more: tells so, if that has not been done, and ends it. The
@@ -23,7 +24,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Some(peer) = slots.at(key) else { return };
         match peer.stage {
             Stage::Open => {}
-            Stage::Opening(_) => return shared.stats.unanswered.add(&cause),
+            Stage::Opening(_) => {
+                shared.stats.unanswered.add(&cause);
+                trace::unanswered(&cause);
+                return;
+            }
             Stage::Lingering(_) | Stage::Terminating => return,
         }
         // Told once: the stage says so from here on, whatever the handler does.
@@ -108,6 +113,7 @@ pub(super) fn tell_end<H: Handler>(
     closed: Closed<'_>,
 ) {
     connection.shared.stats.ended.add(closed.cause);
+    trace::ended(connection.id().as_u64(), closed.cause);
     if !closed.clean {
         handler.error(connection, closed.cause);
     }

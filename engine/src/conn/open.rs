@@ -13,6 +13,7 @@ use crate::conn::view::Connection;
 use crate::driver::{Driver, Key};
 use crate::handler::Handler;
 use crate::request::Request;
+use crate::trace;
 
 impl<D: Driver, H: Handler> Connections<D, H> {
     /// Adds `bytes` to the head, and answers it when it is whole. What follows the head are frames.
@@ -113,10 +114,12 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// The answer is written: the connection is open, and `rest` came with the request.
     fn open(&mut self, key: Key, rest: &mut [u8]) -> usize {
-        let Self { slots, handler, shared, .. } = self;
+        let Self { slots, handler, shared, driver, .. } = self;
         let Some(peer) = slots.at(key) else { return 0 };
         peer.stage = Stage::Open;
         shared.stats.opened += 1;
+        let address = || driver.peer_address(peer.descriptor);
+        trace::opened(shared.id(key).as_u64(), address);
         peer.link.last_message = shared.now;
         let Peer { link, state, .. } = peer;
         shared.mark(key, link);
@@ -146,6 +149,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 }
             };
             self.shared.stats.refused.add(status);
+            let address = || self.driver.peer_address(peer.descriptor);
+            trace::refused(self.shared.id(key).as_u64(), address, status);
             self.linger(key, Lingering::default());
         }
     }

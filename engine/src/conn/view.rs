@@ -134,6 +134,11 @@ impl Shared {
         &self.settings.config
     }
 
+    /// What names a connection of this worker to others.
+    pub(crate) const fn id(&self, key: Key) -> ConnectionId {
+        ConnectionId { worker: self.worker, key }
+    }
+
     /// Takes note that a connection has something for the driver.
     #[inline]
     pub(crate) fn mark(&mut self, key: Key, link: &mut Link) {
@@ -169,7 +174,7 @@ impl<S> Connection<'_, S> {
     /// What names this connection to a [`Handle`](crate::Handle).
     #[must_use]
     pub const fn id(&self) -> ConnectionId {
-        ConnectionId { worker: self.shared.worker, key: self.key }
+        self.shared.id(self.key)
     }
 
     /// The handler's own state of this connection.

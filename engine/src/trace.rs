@@ -1,0 +1,94 @@
+//! What is told to whoever listens through `tracing`: the life of workers and connections.
+//!
+//! Nothing here is on the path of a message. Where nobody listens an event costs one load and one
+//! branch, and without the feature `tracing` there is none: all of the feature is in this file.
+//!
+//! | event | level | fields |
+//! |---|---|---|
+//! | `worker started` | info | `worker` |
+//! | `worker stopped` | info | `worker`, `opened`: connections in its life |
+//! | `accepting paused` | warn | `worker`, `error` |
+//! | `opened` | debug | `connection`, `peer` |
+//! | `refused` | debug | `connection`, `peer`, `status` |
+//! | `unanswered` | debug | `cause`, `detail`, `text` |
+//! | `ended` | debug | `connection`, `cause`, `detail`, `text` |
+//!
+//! `connection` is [`ConnectionId::as_u64`](crate::ConnectionId::as_u64); `cause` and `detail` are
+//! the labels of the counters.
+
+use std::net::SocketAddr;
+
+use crate::cause::Cause;
+use crate::driver::Fault;
+
+/// An event, where the feature is on. Its fields are evaluated when somebody wants it.
+#[cfg(feature = "tracing")]
+macro_rules! event {
+    ($level:ident, { $($field:ident = $value:expr),+ }, $message:literal) => {
+        tracing::event!(tracing::Level::$level, $($field = $value,)+ $message)
+    };
+}
+
+/// Nothing: the fields are only named, so that both forms compile the same code.
+#[cfg(not(feature = "tracing"))]
+macro_rules! event {
+    ($level:ident, { $($field:ident = $value:expr),+ }, $message:literal) => {
+        if false {
+            $(let _unused = $value;)+
+        }
+    };
+}
+
+pub(crate) fn worker_started(worker: u8) {
+    event!(INFO, { worker = worker }, "worker started");
+}
+
+pub(crate) fn worker_stopped(worker: u8, opened: u64) {
+    event!(INFO, { worker = worker, opened = opened }, "worker stopped");
+}
+
+#[cold]
+pub(crate) fn accept_paused(worker: u8, fault: &Fault) {
+    event!(WARN, { worker = worker, error = fault.to_string().as_str() }, "accepting paused");
+}
+
+/// `peer` is asked for where somebody listens: it takes a call of the system.
+pub(crate) fn opened(connection: u64, peer: impl Fn() -> Option<SocketAddr>) {
+    event!(DEBUG, { connection = connection, peer = name(peer()).as_str() }, "opened");
+}
+
+pub(crate) fn refused(connection: u64, peer: impl Fn() -> Option<SocketAddr>, status: u16) {
+    event!(
+        DEBUG,
+        { connection = connection, peer = name(peer()).as_str(), status = status },
+        "refused"
+    );
+}
+
+pub(crate) fn unanswered(cause: &Cause) {
+    let (kind, detail) = cause.labels();
+    event!(
+        DEBUG,
+        { cause = kind, detail = detail, text = cause.to_string().as_str() },
+        "unanswered"
+    );
+}
+
+pub(crate) fn ended(connection: u64, cause: &Cause) {
+    let (kind, detail) = cause.labels();
+    event!(
+        DEBUG,
+        {
+            connection = connection,
+            cause = kind,
+            detail = detail,
+            text = cause.to_string().as_str()
+        },
+        "ended"
+    );
+}
+
+/// The address as text; empty where the system does not know it any more.
+fn name(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(String::new, |peer| peer.to_string())
+}
