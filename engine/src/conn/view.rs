@@ -149,7 +149,6 @@ impl Shared {
     }
 
     /// Takes note that a peer has fallen behind: it is not read until it has caught up.
-    #[cold]
     pub(crate) const fn fall_behind(&mut self, link: &mut Link) {
         if !link.backlogged {
             link.backlogged = true;
