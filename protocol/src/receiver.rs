@@ -49,8 +49,9 @@ pub struct Receiver {
     header_size: u8,
     /// The message that comes in pieces.
     assembler: Assembler,
-    /// The payload of a control frame that comes in pieces, at most 125 bytes.
-    control: Vec<u8>,
+    /// The payload of a control frame that comes in pieces, at most 125 bytes, as if it were a
+    /// message.
+    control: Assembler,
     /// Where compression was negotiated.
     inflating: Option<Box<Inflating>>,
     /// Bytes of the stream before the next frame: the end of the one whose payload is arriving.
@@ -111,7 +112,7 @@ impl Receiver {
             header: [0; SIZE_MAX],
             header_size: 0,
             assembler: Assembler::new(),
-            control: Vec::new(),
+            control: Assembler::new(),
             inflating: None,
             offset: 0,
         }
@@ -217,7 +218,10 @@ impl Receiver {
                 };
             }
             Pulled::Control(opcode, payload) => (opcode, payload),
-            Pulled::ControlGathered(opcode) => (opcode, &self.control),
+            Pulled::ControlGathered(opcode) => match self.control.finish()? {
+                Message::Binary(payload) => (opcode, payload),
+                Message::Text(text) => (opcode, text.into_bytes()),
+            },
             Pulled::Gathered | Pulled::Nothing | Pulled::Absorbed => {
                 return Ok(Event::Message(self.assembler.finish()?));
             }
@@ -257,9 +261,9 @@ impl Receiver {
     ) -> Result<Pulled<'i>, Violation> {
         match self.stage {
             Stage::Header | Stage::MessageDelivered | Stage::ControlDelivered => {
-                let Some((header, size)) = self.pull_header(input)? else {
-                    return Ok(Pulled::Nothing);
-                };
+                let arrived = usize::from(self.header_size) + input.len();
+                let Some(header) = self.pull_header(input)? else { return Ok(Pulled::Nothing) };
+                let size = arrived - input.len();
                 self.pull_frame(header, size, input, workspace)
             }
             Stage::Payload(frame) => self.pull_payload(frame, input, workspace),
@@ -272,12 +276,12 @@ impl Receiver {
 
     /// Takes a header from the input, put together where its start came earlier.
     #[inline]
-    fn pull_header(&mut self, input: &mut &mut [u8]) -> Result<Option<(Header, usize)>, Violation> {
+    fn pull_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
         if self.header_size == 0 {
             match self.decode(input)? {
                 Some((header, size)) => {
                     advance(input, size);
-                    return Ok(Some((header, size)));
+                    return Ok(Some(header));
                 }
                 None if input.is_empty() => return Ok(None),
                 None => {}
@@ -292,10 +296,7 @@ impl Receiver {
     }
 
     #[cold]
-    fn pull_header_split(
-        &mut self,
-        input: &mut &mut [u8],
-    ) -> Result<Option<(Header, usize)>, Violation> {
+    fn pull_header_split(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
         while let Some((&mut byte, _)) = input.split_first_mut() {
             let at = usize::from(self.header_size);
             // A header that is not whole is shorter than the longest one.
@@ -305,9 +306,9 @@ impl Receiver {
             advance(input, 1);
             self.header_size += 1;
             let gathered = &self.header[..=at];
-            if let Some(decoded) = self.decode(gathered)? {
+            if let Some((header, _)) = self.decode(gathered)? {
                 self.header_size = 0;
-                return Ok(Some(decoded));
+                return Ok(Some(header));
             }
         }
         Ok(None)
@@ -350,7 +351,7 @@ impl Receiver {
             });
         }
         if opcode.is_control() {
-            self.control = workspace.take();
+            self.control.begin(Some(Kind::Binary), workspace);
         } else {
             self.assembler.begin(kind, workspace);
             if let (true, Some(inflating)) = (compressed, &mut self.inflating) {
@@ -377,7 +378,7 @@ impl Receiver {
         }
         let rest = remaining - piece.len();
         if frame.opcode.is_control() {
-            self.control.extend_from_slice(piece);
+            self.control.push(piece, Outlook::Known(rest))?;
         } else if let Some(inflating) = self.inflating.as_mut().filter(|it| it.is_active()) {
             if let Err(violation) = inflating.push(piece, &mut self.assembler, workspace.limits()) {
                 return Err(self.violation_before_end(violation, rest));
@@ -412,7 +413,7 @@ impl Receiver {
     fn reclaim(&mut self, workspace: &mut Workspace) {
         match self.stage {
             Stage::MessageDelivered => self.assembler.reset(workspace),
-            Stage::ControlDelivered => workspace.give(core::mem::take(&mut self.control)),
+            Stage::ControlDelivered => self.control.reset(workspace),
             Stage::Header | Stage::Payload(_) | Stage::Over => return,
         }
         self.stage = Stage::Header;
@@ -431,7 +432,7 @@ impl Receiver {
             inflating.stop(workspace);
         }
         self.assembler.reset(workspace);
-        workspace.give(core::mem::take(&mut self.control));
+        self.control.reset(workspace);
         self.header_size = 0;
         self.stage = Stage::Over;
     }
