@@ -9,7 +9,7 @@ use ringwire_protocol::Violation;
 /// Why a connection ended. Each end has exactly one cause; it is given to the handler and counted
 /// under its labels.
 ///
-/// A close that the engine decided upon (an idle connection, a server that stops) keeps that cause
+/// A close that the engine decided upon (an idle connection, a slow one, a stop) keeps that cause
 /// whatever the peer makes of it, unless it violates the protocol: [`Closed::clean`] says whether
 /// the closing handshake was completed. A close of the handler's that is not completed has what
 /// broke it for a cause.
@@ -45,6 +45,8 @@ pub enum Cause {
     },
     /// The peer asked for more than this side allows, and was told so.
     Limit(Limit),
+    /// A policy of this side's closed it.
+    Policy(Policy),
     /// A time-out of this side's has passed.
     TimeOut(TimeOut),
     /// The peer went away without a close frame.
@@ -78,6 +80,15 @@ pub enum Limit {
     Descriptors,
 }
 
+/// What this side does not put up with, although the protocol and its limits allow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Policy {
+    /// A peer that takes its messages too slowly
+    /// ([`Overflow::Close`](crate::Overflow::Close)).
+    SlowConsumer,
+}
+
 /// What took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -109,6 +120,7 @@ impl Cause {
             Self::HandlerClosed => ("handler_closed", ""),
             Self::Violation { violation, .. } => ("violation", violation.label()),
             Self::Limit(limit) => ("limit", limit.label()),
+            Self::Policy(policy) => ("policy", policy.label()),
             Self::TimeOut(time_out) => ("time_out", time_out.label()),
             Self::Gone => ("gone", ""),
             Self::Io(_) => ("io", ""),
@@ -140,6 +152,14 @@ impl Limit {
     }
 }
 
+impl Policy {
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::SlowConsumer => "slow_consumer",
+        }
+    }
+}
+
 impl TimeOut {
     pub(crate) const fn label(self) -> &'static str {
         match self {
@@ -159,6 +179,8 @@ pub(crate) enum Closer {
     Nobody,
     Handler,
     IdleTimeOut,
+    /// The policy for slow consumers.
+    SlowConsumer,
     Stop,
 }
 
@@ -169,6 +191,7 @@ impl Closer {
             Self::Nobody => Cause::PeerClosed { code },
             Self::Handler => Cause::HandlerClosed,
             Self::IdleTimeOut => Cause::TimeOut(TimeOut::Idle),
+            Self::SlowConsumer => Cause::Policy(Policy::SlowConsumer),
             Self::Stop => Cause::Stopped,
         }
     }
@@ -183,14 +206,13 @@ impl Closer {
 
     /// The cause of an end by `cause` without both close frames.
     pub(crate) fn broken(self, cause: Cause) -> Cause {
-        match (self, cause) {
+        let is_engine = matches!(self, Self::IdleTimeOut | Self::SlowConsumer | Self::Stop);
+        match cause {
             // Why the peer did not answer is of no interest: it was to go.
-            (
-                Self::IdleTimeOut,
-                Cause::Gone | Cause::Io(_) | Cause::TimeOut(_) | Cause::Stopped,
-            ) => Cause::TimeOut(TimeOut::Idle),
-            (Self::Stop, Cause::Gone | Cause::Io(_) | Cause::TimeOut(_)) => Cause::Stopped,
-            (_, cause) => cause,
+            Cause::Gone | Cause::Io(_) | Cause::TimeOut(_) | Cause::Stopped if is_engine => {
+                self.completed(1006)
+            }
+            cause => cause,
         }
     }
 }
@@ -210,6 +232,7 @@ impl fmt::Display for Cause {
                 formatter.write_str("there are too many connections")
             }
             Self::Limit(Limit::Descriptors) => formatter.write_str("no descriptor is free"),
+            Self::Policy(Policy::SlowConsumer) => formatter.write_str("the peer was too slow"),
             Self::TimeOut(TimeOut::Handshake) => formatter.write_str("the peer asked for nothing"),
             Self::TimeOut(TimeOut::Idle) => formatter.write_str("the connection was idle"),
             Self::TimeOut(TimeOut::Pong) => formatter.write_str("the peer did not answer a ping"),
@@ -231,6 +254,7 @@ impl Error for Cause {
             Self::PeerClosed { .. }
             | Self::HandlerClosed
             | Self::Limit(_)
+            | Self::Policy(_)
             | Self::TimeOut(_)
             | Self::Gone
             | Self::Terminated
@@ -276,6 +300,10 @@ mod tests {
             assert_eq!(Closer::Stop.broken(cause).labels(), ("stopped", ""));
         }
         for cause in gone().into_iter().chain(late()) {
+            let cause = Closer::SlowConsumer.broken(cause);
+            assert_eq!(cause.labels(), ("policy", "slow_consumer"));
+        }
+        for cause in gone().into_iter().chain(late()) {
             for closer in [Closer::Nobody, Closer::Handler] {
                 let labels = cause.labels();
                 let again = match &cause {
@@ -286,7 +314,7 @@ mod tests {
                 assert_eq!(closer.broken(again).labels(), expected);
             }
         }
-        for closer in [Closer::Nobody, Closer::Handler, Closer::IdleTimeOut, Closer::Stop] {
+        for closer in [Closer::Nobody, Closer::Handler, Closer::SlowConsumer, Closer::Stop] {
             assert_eq!(closer.broken(Cause::Terminated).labels(), ("terminated", ""));
         }
     }

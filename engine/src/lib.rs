@@ -55,7 +55,7 @@ mod timer;
 mod trace;
 mod worker;
 
-pub use cause::{Cause, Closed, Limit, TimeOut};
+pub use cause::{Cause, Closed, Limit, Policy, TimeOut};
 pub use config::{Compression, Config, Origins};
 pub use conn::{Connection, ConnectionId, Sent, Upgrade};
 pub use error::{ConfigError, Error, RingStep};

@@ -18,7 +18,7 @@ pub struct Refused {
 }
 
 /// The labels of every cause, each once.
-const CAUSES: [[Label; 2]; 30] = [
+const CAUSES: [[Label; 2]; 31] = [
     row("peer_closed", ""),
     row("handler_closed", ""),
     row("gone", ""),
@@ -30,6 +30,7 @@ const CAUSES: [[Label; 2]; 30] = [
     row("time_out", "pong"),
     row("time_out", "send"),
     row("time_out", "close"),
+    row("policy", "slow_consumer"),
     row("limit", "frame_size"),
     row("limit", "message_size"),
     row("limit", "fragments"),
@@ -183,7 +184,7 @@ const fn row(kind: &'static str, detail: &'static str) -> [Label; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::{Closer, Limit, TimeOut};
+    use crate::cause::{Closer, Limit, Policy, TimeOut};
     use ringwire_protocol::Violation;
 
     /// Every cause. A new limit or time-out does not compile here before it has a place.
@@ -195,6 +196,7 @@ mod tests {
             Cause::Io(std::io::ErrorKind::Other.into()),
             Cause::Terminated,
             Cause::Stopped,
+            Cause::Policy(Policy::SlowConsumer),
         ];
         let next = |limit| match limit {
             Limit::FrameSize => Some(Limit::MessageSize),

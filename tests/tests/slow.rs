@@ -243,6 +243,7 @@ fn a_slow_consumer_is_closed() {
     scene.simulation.run(200).unwrap();
     assert_eq!(scene.simulation.handler().closed, Some(1013));
     assert_eq!(scene.simulation.connections(), 0);
+    assert_eq!(scene.simulation.stats().ended.count(("policy", "slow_consumer")), 1);
 }
 
 #[test]

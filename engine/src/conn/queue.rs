@@ -2,6 +2,7 @@
 
 use ringwire_protocol::{Close, Misuse, Workspace};
 
+use crate::cause::Closer;
 use crate::config::Config;
 use crate::conn::backlog::{Backlog, Content, Outgoing};
 use crate::conn::view::{Link, Sent};
@@ -68,7 +69,7 @@ impl Link {
                 let close = Close { code: Some(code), reason: "too slow" };
                 // The code was checked when the policy was set, and closing has not begun.
                 let _closed = self.sender.close(close, workspace, &mut self.outbox.filling);
-                self.is_slow = true;
+                self.closer = Closer::SlowConsumer;
                 Some(Sent::Closed)
             }
         }

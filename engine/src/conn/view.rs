@@ -75,8 +75,6 @@ pub(crate) struct Link {
     pub(crate) dirty: bool,
     /// Above the high mark, and `drain` is owed.
     pub(crate) backlogged: bool,
-    /// It is being closed because its peer is too slow.
-    pub(crate) is_slow: bool,
     /// The handler wants it to end at once.
     pub(crate) terminated: bool,
     pub(crate) closer: Closer,
@@ -97,7 +95,6 @@ impl Link {
             backlog: None,
             dirty: false,
             backlogged: false,
-            is_slow: false,
             terminated: false,
             closer: Closer::Nobody,
             leaving: 0,
