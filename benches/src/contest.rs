@@ -168,7 +168,7 @@ impl Contest {
                     Ok::<(), ()>(())
                 };
                 half.inflate(payload, &bounds, &mut sink).expect("the payload is sound");
-                half.finish::<()>(takeover).expect("the payload is whole");
+                half.finish::<()>(&bounds, takeover).expect("the payload is whole");
                 message.len()
             };
             payloads.iter().map(decompress).sum()

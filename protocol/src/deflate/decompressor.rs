@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::fmt;
 
-use zlib_rs::{Inflate, InflateFlush, Status};
+use zlib_rs::{Inflate, InflateError, InflateFlush, Status};
 
 use super::TAIL;
 
@@ -32,14 +32,14 @@ use super::TAIL;
 /// };
 /// decompressor.inflate(&[0xf2, 0x48, 0xcd], &bounds, &mut sink)?;
 /// decompressor.inflate(&[0xc9, 0xc9, 0x07, 0x00], &bounds, &mut sink)?;
-/// decompressor.finish(true)?;
+/// decompressor.finish(&bounds, true)?;
 /// assert_eq!(message, b"Hello");
 /// # Ok::<(), DecompressError<()>>(())
 /// ```
 pub struct Decompressor {
     inflate: Inflate,
     stream: Stream,
-    /// Bytes of the message that have arrived.
+    /// Bytes of the message that have gone in.
     size_in: usize,
     /// Bytes of the message that the sink has got. `size_out <= bounds.size_max`.
     size_out: usize,
@@ -60,7 +60,9 @@ pub struct Bounds {
     /// Bytes of the decompressed message. Not one more reaches the sink.
     pub size_max: usize,
     /// How many times the compressed size the decompressed one may be. It counts from
-    /// [`Bounds::RATIO_FROM`] on; `u32::MAX` turns it off. DEFLATE itself ends at 1032.
+    /// [`Bounds::RATIO_FROM`] on, and is looked at after every 64 bytes of the compressed message
+    /// and at its end, so that it does not matter in which pieces they come. `u32::MAX` turns it
+    /// off. DEFLATE itself ends at 1032.
     pub ratio_max: u32,
 }
 
@@ -99,13 +101,35 @@ impl Decompressor {
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), DecompressError<E>> {
         let mut rest = piece;
-        self.size_in = self.size_in.saturating_add(piece.len());
         // What is worth compressing becomes twice as large at least.
-        let mut outgrows = piece.len() > CHUNK_SIZE_IDLE / 2;
-        loop {
-            if outgrows && self.chunk.len() < Self::CHUNK_SIZE {
-                self.chunk = chunk(Self::CHUNK_SIZE);
+        if piece.len() > CHUNK_SIZE_IDLE / 2 {
+            self.outgrow();
+        }
+        while !rest.is_empty() {
+            let until_look = match bounds.ratio_max {
+                u32::MAX => rest.len(),
+                _ => LOOK_EVERY - self.size_in % LOOK_EVERY,
+            };
+            let (part, after) = rest.split_at(rest.len().min(until_look));
+            self.drain(part, bounds, sink)?;
+            self.size_in = self.size_in.saturating_add(part.len());
+            rest = after;
+            if part.len() == until_look {
+                self.look(bounds)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Hands over everything that `part` adds to the message.
+    fn drain<E>(
+        &mut self,
+        part: &[u8],
+        bounds: &Bounds,
+        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), DecompressError<E>> {
+        let mut rest = part;
+        loop {
             if self.stream == Stream::Ended {
                 if rest.is_empty() {
                     return Ok(());
@@ -117,17 +141,21 @@ impl Decompressor {
             // One byte more than allowed, to see whether there is one.
             let room = (bounds.size_max.saturating_sub(self.size_out)).saturating_add(1);
             let room = room.min(self.chunk.len());
-            let (taken, written, status) = self.step(rest, room, InflateFlush::NoFlush)?;
+            let (taken, written, status) = self.step(rest, room, InflateFlush::NoFlush);
             rest = rest.get(taken..).unwrap_or_default();
+            // What came out before an error counts before it. Otherwise what a message is found
+            // guilty of would depend on how it was cut.
             self.deliver(written, bounds, sink)?;
-            outgrows = written == self.chunk.len();
-            if status == Status::StreamEnd {
-                self.stream = Stream::Ended;
-            } else if written < room && rest.is_empty() {
-                return Ok(());
-            } else if written == 0 && taken == 0 {
+            if written == self.chunk.len() {
+                self.outgrow();
+            }
+            match status {
+                Err(_) => return Err(DecompressError::Corrupt),
+                Ok(Status::StreamEnd) => self.stream = Stream::Ended,
+                Ok(_) if written < room && rest.is_empty() => return Ok(()),
                 // Of what is left, or of the room, zlib must have used something.
-                return Err(DecompressError::Corrupt);
+                Ok(_) if written == 0 && taken == 0 => return Err(DecompressError::Corrupt),
+                Ok(_) => {}
             }
         }
     }
@@ -139,8 +167,10 @@ impl Decompressor {
     /// # Errors
     ///
     /// [`DecompressError::Corrupt`] where the message is cut short, or does not end as the RFC
-    /// has it: with an empty block without compression, or with a last block.
-    pub fn finish<E>(&mut self, takeover: bool) -> Result<(), DecompressError<E>> {
+    /// has it: with an empty block without compression, or with a last block;
+    /// [`DecompressError::TooDense`].
+    pub fn finish<E>(&mut self, bounds: &Bounds, takeover: bool) -> Result<(), DecompressError<E>> {
+        self.look(bounds)?;
         if self.stream == Stream::Running {
             //= RFC 7692 7.2.2: Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the
             //= payload of the message.
@@ -149,8 +179,9 @@ impl Decompressor {
             // tail was the end of the empty block that it has to be, and not data of another one.
             let probe = [a, b, c, d, 0];
             let room = self.chunk.len();
-            let (taken, written, status) = self.step(&probe, room, InflateFlush::Block)?;
-            if taken != TAIL.len() || written != 0 || status == Status::StreamEnd {
+            let (taken, written, status) = self.step(&probe, room, InflateFlush::Block);
+            let goes_on = status.is_ok_and(|status| status != Status::StreamEnd);
+            if taken != TAIL.len() || written != 0 || !goes_on {
                 return Err(DecompressError::Corrupt);
             }
         }
@@ -171,25 +202,31 @@ impl Decompressor {
         self.restart();
     }
 
+    fn outgrow(&mut self) {
+        if self.chunk.len() < Self::CHUNK_SIZE {
+            self.chunk = chunk(Self::CHUNK_SIZE);
+        }
+    }
+
     fn restart(&mut self) {
         self.inflate.reset(false);
         self.stream = Stream::Running;
     }
 
-    /// One call of zlib, into the first `room` bytes of the chunk: bytes taken, bytes written.
-    fn step<E>(
+    /// One call of zlib, into the first `room` bytes of the chunk: bytes taken, bytes written. With
+    /// an error, those before it.
+    fn step(
         &mut self,
         input: &[u8],
         room: usize,
         flush: InflateFlush,
-    ) -> Result<(usize, usize, Status), DecompressError<E>> {
+    ) -> (usize, usize, Result<Status, InflateError>) {
         let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
         let output = self.chunk.get_mut(..room).unwrap_or_default();
         let status = self.inflate.decompress(input, output, flush);
-        let status = status.map_err(|_| DecompressError::Corrupt)?;
         let taken = usize::try_from(self.inflate.total_in() - before_in).unwrap_or(0);
         let written = usize::try_from(self.inflate.total_out() - before_out).unwrap_or(0);
-        Ok((taken, written, status))
+        (taken, written, status)
     }
 
     /// Hands over what has been written, as far as it is allowed.
@@ -205,9 +242,11 @@ impl Decompressor {
         if !chunk.is_empty() {
             sink(chunk).map_err(DecompressError::Sink)?;
         }
-        if written > allowed {
-            return Err(DecompressError::TooBig);
-        }
+        if written > allowed { Err(DecompressError::TooBig) } else { Ok(()) }
+    }
+
+    /// Compares what has come out with what has gone in.
+    fn look<E>(&self, bounds: &Bounds) -> Result<(), DecompressError<E>> {
         let ratio_max = usize::try_from(bounds.ratio_max).unwrap_or(usize::MAX);
         let dense = self.size_out > self.size_in.saturating_mul(ratio_max);
         if dense && self.size_out > Bounds::RATIO_FROM {
@@ -262,6 +301,10 @@ impl<E: fmt::Debug> core::error::Error for DecompressError<E> {}
 
 const WINDOW_BITS: u8 = 15;
 
+/// Compressed bytes from one look at the ratio to the next. They add at most 64 KiB and a little,
+/// as much as [`Bounds::RATIO_FROM`] lets pass in any case.
+const LOOK_EVERY: usize = 64;
+
 /// Bytes of the chunk of a decompressor that waits for its next message: most fit at once.
 const CHUNK_SIZE_IDLE: usize = 8 << 10;
 
@@ -290,7 +333,7 @@ mod tests {
             };
             decompressor.inflate(&payload, &WIDE, &mut sink).unwrap();
             assert_eq!((sizes, largest), (size, size.min(Decompressor::CHUNK_SIZE)));
-            decompressor.finish::<()>(takeover).unwrap();
+            decompressor.finish::<()>(&WIDE, takeover).unwrap();
             let kept = if takeover { CHUNK_SIZE_IDLE } else { Decompressor::CHUNK_SIZE };
             assert_eq!(decompressor.chunk.len(), kept);
         }

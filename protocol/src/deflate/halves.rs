@@ -48,23 +48,25 @@ impl Inflating {
         limits: &Limits,
     ) -> Result<(), Violation> {
         let Some(decompressor) = &mut self.decompressor else { return Ok(()) };
-        let size_max = limits.message_size_max;
-        self.size = self.size.saturating_add(piece.len());
-        if self.size > compressed_max(size_max) {
-            return Err(Violation::MessageTooBig);
-        }
-        let bounds = Bounds { size_max, ratio_max: self.ratio_max };
+        let bounds = bounds(limits, self.ratio_max);
+        let size_max = bounds.size_max;
+        // What is wrong with the bytes before one too many comes first, however they were cut.
+        let room = compressed_max(size_max).saturating_sub(self.size);
+        let (piece, excess) = piece.split_at(piece.len().min(room));
+        self.size += piece.len();
         let mut sink = |chunk: &[u8]| {
             let rest = size_max.saturating_sub(assembler.size() + chunk.len());
             assembler.push(chunk, Outlook::AtMost(rest))
         };
-        decompressor.inflate(piece, &bounds, &mut sink).map_err(violation)
+        decompressor.inflate(piece, &bounds, &mut sink).map_err(violation)?;
+        if excess.is_empty() { Ok(()) } else { Err(Violation::MessageTooBig) }
     }
 
     pub(crate) fn finish(&mut self, workspace: &mut Workspace) -> Result<(), Violation> {
         self.is_active = false;
         if let Some(decompressor) = &mut self.decompressor {
-            decompressor.finish(self.takeover).map_err(violation)?;
+            let bounds = bounds(workspace.limits(), self.ratio_max);
+            decompressor.finish(&bounds, self.takeover).map_err(violation)?;
         }
         if !self.takeover {
             self.stop(workspace);
@@ -79,6 +81,10 @@ impl Inflating {
             workspace.pool().give_decompressor(decompressor);
         }
     }
+}
+
+const fn bounds(limits: &Limits, ratio_max: u32) -> Bounds {
+    Bounds { size_max: limits.message_size_max, ratio_max }
 }
 
 fn violation(error: DecompressError<InvalidUtf8>) -> Violation {

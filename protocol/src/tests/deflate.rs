@@ -151,6 +151,20 @@ fn a_reference_beyond_the_agreed_window_is_read() {
     assert_eq!(seen, [Seen::Binary(noise.clone()), Seen::Binary(noise)]);
 }
 
+/// Blocks without content add nothing to the message and so never reach its limit.
+#[test]
+fn empty_blocks_end_and_what_is_wrong_before_counts_first() {
+    let blocks = [0x00, 0x00, 0x00, 0xff, 0xff].repeat(26_000);
+    let sent = |rest: &[u8]| {
+        let first = frame(false, true, Opcode::Binary, &blocks);
+        [first, frame(true, false, Opcode::Continuation, rest)].concat()
+    };
+    let too_big = [Seen::Failed(Violation::MessageTooBig)];
+    assert_seen(&sent(&blocks), &too_big, Some(1009));
+    let corrupt = [Seen::Failed(Violation::CompressionCorrupt)];
+    assert_seen(&sent(&[6; 30_000]), &corrupt, Some(1007));
+}
+
 /// What a client's sender writes for `messages`.
 fn writes(messages: &[(Vec<u8>, bool)], agreed: &Agreed, policy: &Policy) -> Vec<u8> {
     let mut sender = Sender::new(Role::Client).with_deflate(agreed, policy);

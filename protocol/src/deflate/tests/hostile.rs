@@ -28,7 +28,7 @@ fn measure(payload: &[u8], bounds: &Bounds) -> (usize, Result<(), DecompressErro
     let mut decompressor = Decompressor::new();
     let mut done = decompressor.inflate(payload, bounds, &mut sink);
     if done.is_ok() {
-        done = decompressor.finish(true);
+        done = decompressor.finish(bounds, true);
     }
     (size, done)
 }
@@ -52,7 +52,7 @@ fn the_ratio_counts_what_has_arrived() {
     let bounds = Bounds { size_max: usize::MAX, ratio_max: 100 };
     let (size, done) = measure(&bomb, &bounds);
     assert_eq!(done, Err(DecompressError::TooDense));
-    assert!(size <= bomb.len() * 100 + Decompressor::CHUNK_SIZE, "{size}");
+    assert!(size <= 2 * Bounds::RATIO_FROM + 64 * 8, "{size}");
     // Small ones may grow as they like.
     let small = compressed(&vec![0; Bounds::RATIO_FROM]);
     assert_eq!(measure(&small, &bounds), (Bounds::RATIO_FROM, Ok(())));
@@ -96,6 +96,39 @@ fn every_message_cut_short_is_corrupt() {
             decompressor.reset();
         }
     }
+}
+
+/// What the sink got and how it ended must not depend on how the payload was cut.
+#[test]
+fn what_comes_before_a_violation_counts_in_any_pieces() {
+    let ends = |payload: &[u8], bounds: &Bounds| {
+        [1, 5, 64, payload.len()].map(|size| {
+            let mut message = Vec::new();
+            let mut sink = |chunk: &[u8]| {
+                message.extend_from_slice(chunk);
+                Ok::<(), ()>(())
+            };
+            let mut decompressor = Decompressor::new();
+            let pieces = &mut payload.chunks(size);
+            let done = pieces.try_for_each(|piece| decompressor.inflate(piece, bounds, &mut sink));
+            let done = done.and_then(|()| decompressor.finish(bounds, true));
+            (message, done)
+        })
+    };
+    // "Hello" and then a block of the reserved type, also where its last byte is one too many.
+    let broken = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x06];
+    for (size_max, error) in [(5, DecompressError::Corrupt), (4, DecompressError::TooBig)] {
+        let bounds = Bounds { size_max, ..WIDE };
+        let expected = (b"Hello"[..size_max].to_vec(), Err(error));
+        assert_eq!(ends(&broken, &bounds), [0; 4].map(|_| expected.clone()));
+    }
+    // Its beginning is dense, and all of it is not.
+    let noise = (0..4096_u32).map(|n| n.wrapping_mul(0x9E37_79B9).to_be_bytes()[0]);
+    let message: Vec<u8> = vec![0; 4 * Bounds::RATIO_FROM].into_iter().chain(noise).collect();
+    let bounds = Bounds { size_max: usize::MAX, ratio_max: 100 };
+    let [bytewise, others @ ..] = ends(&compressed(&message), &bounds);
+    assert_eq!(bytewise.1, Err(DecompressError::TooDense));
+    assert_eq!(others, [0; 3].map(|_| bytewise.clone()));
 }
 
 #[test]

@@ -29,6 +29,6 @@ fn decompress<'p>(
     for piece in pieces {
         decompressor.inflate(piece, bounds, &mut sink)?;
     }
-    decompressor.finish(takeover)?;
+    decompressor.finish(bounds, takeover)?;
     Ok(message)
 }
