@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::{env, thread};
 
 use metrics::Metrics;
-use mimalloc::MiMalloc;
 use options::{HELP, Options};
 use ringwire::{
     Config, Connection, Handle, Handler, Limits, Message, Request, Response, Server, Upgrade,
@@ -14,11 +13,9 @@ use ringwire::{
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+mod allocator;
 mod metrics;
 mod options;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 const PAGE: &str = include_str!("page.html");
 
@@ -55,6 +52,7 @@ impl Handler for Echo {
 }
 
 fn main() -> ExitCode {
+    allocator::give_back();
     let listen = env::var("RINGWIRE_LISTEN").ok();
     let options = match Options::read(env::args_os().skip(1), listen) {
         Ok(options) => options,

@@ -280,6 +280,21 @@ fn a_close_comes_behind_what_waits() {
 }
 
 #[test]
+fn messages_without_content_are_bounded() {
+    let mut scene = Scene::new(policy(Overflow::DropOldest), None, 8);
+    scene.stall();
+    scene.ask(1);
+    let id = scene.simulation.handler().id.unwrap();
+    let before = scene.simulation.handler().dropped;
+    for _ in 0..1000 {
+        scene.simulation.handle().send(id, "").unwrap();
+    }
+    scene.simulation.turn().unwrap();
+    let dropped = scene.simulation.handler().dropped - before;
+    assert!(dropped > 500, "{dropped}");
+}
+
+#[test]
 fn one_connection_may_have_a_policy_of_its_own() {
     let own = Some(policy(Overflow::DropOldest));
     let feed = Feed { policy: own, ..Feed::default() };

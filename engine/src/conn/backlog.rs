@@ -39,7 +39,7 @@ impl Outgoing<'_, '_> {
 pub(crate) struct Backlog {
     pub(crate) policy: SlowConsumer,
     entries: VecDeque<Entry>,
-    /// Bytes of all entries.
+    /// Bytes of all entries, as they are counted.
     size: usize,
     /// Accepted, dropped and not yet told to the handler.
     untold: u64,
@@ -72,11 +72,16 @@ impl Content {
         }
     }
 
+    /// Bytes that it takes, so that messages without content are bounded as well.
     fn size(&self) -> usize {
+        size_of::<Entry>() + self.payload_size()
+    }
+
+    fn payload_size(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
             Self::Binary(bytes) => bytes.len(),
-            Self::Uncompressed(content) => content.size(),
+            Self::Uncompressed(content) => content.payload_size(),
             Self::Frame(frame) => frame.len(),
         }
     }

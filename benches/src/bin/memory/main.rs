@@ -11,8 +11,7 @@
 //! either waits for nothing, for a test of this program. What is counted is private memory, clean
 //! and dirty; what the kernel itself keeps of a socket is not in it.
 //!
-//! With huge pages the numbers move in steps of 2 MiB. `MIMALLOC_ALLOW_THP=0` in the environment
-//! turns them off in the server, and `MIMALLOC_PURGE_DELAY=0` lets its allocator return at once
+//! The allocator is that of the echo server: mimalloc without huge pages, which gives back at once
 //! what the engine has freed.
 
 use std::io::{self, Write};
