@@ -1,0 +1,141 @@
+//! Thousands of connections that send, check every byte that comes back, and leave in every way.
+//!
+//! Each sends messages of 0 to 64 KiB, text and binary, whole or in fragments of any size with
+//! pings between them. Some reset in the middle of a message, some close; others come instead. At
+//! the end all close. A first round of the same kind shows what the server keeps for good; after
+//! the second its memory must be back there, and its descriptors where they were at the start.
+//!
+//! Everything follows from the seed, but for the order in which the kernel does things.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{env, error, thread};
+
+use load::Load;
+use mimalloc::MiMalloc;
+use report::{Memory, Report};
+use ringwire_benches::arguments::{Arguments, Known};
+use ringwire_benches::child::{self, EchoServer};
+use ringwire_benches::system;
+
+mod connection;
+mod content;
+mod load;
+mod report;
+mod shared;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+const OPTIONS: Known<'_> = &[
+    ("connections", "at the same time", 15_000),
+    ("seconds", "of the round that counts", 60),
+    ("warm-up", "seconds of the round before", 30),
+    ("seed", "of everything, 0 for another each time", 0),
+];
+
+/// Descriptors of a process that are no connections.
+const DESCRIPTORS_SPARE: u64 = 64;
+
+/// How long the server has to let go of what the last connections took.
+const SETTLE: Duration = Duration::from_secs(15);
+
+fn main() -> ExitCode {
+    match child::serve_if_asked().and_then(|served| if served { Ok(true) } else { soak() }) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _told = writeln!(io::stderr(), "soak: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// `false`: something was not as it must be.
+fn soak() -> Result<bool, Box<dyn error::Error>> {
+    let arguments = Arguments::read(OPTIONS, env::args().skip(1))?;
+    let seed = match arguments.value("seed") {
+        0 => u64::from(SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos()),
+        seed => seed,
+    };
+    let connections = arguments.count("connections");
+    let limit = system::raise_descriptors();
+    if connections as u64 + DESCRIPTORS_SPARE > limit {
+        return Err(format!("{limit} descriptors are too few").into());
+    }
+    writeln!(io::stderr(), "seed {seed}, {connections} connections")?;
+    system::pin(0);
+    let server = EchoServer::start(1, ringwire::Config::default().turn_size_max)?;
+    let process = server.process();
+    let descriptors = system::descriptors(process)?;
+    let mut memory = Memory { start: system::private_size(process)?, ..Memory::default() };
+    let mut load = Load::new(server.address(), connections, seed)?;
+
+    memory.peak = round(&mut load, process, "warm-up", arguments.value("warm-up"))?;
+    memory.baseline = settle(process, descriptors, 0)?;
+    let before = load.shared.counts;
+    let seconds = arguments.value("seconds");
+    memory.peak = memory.peak.max(round(&mut load, process, "soak", seconds)?);
+    memory.end = settle(process, descriptors, memory.bound())?;
+
+    let report = Report {
+        seed,
+        connections,
+        seconds,
+        warm_up: before,
+        counts: load.shared.counts,
+        failure_count: load.failure_count,
+        memory,
+        descriptors: [descriptors, system::descriptors(process)?],
+        stopped: server.stop()?,
+    };
+    for failure in &load.failures {
+        writeln!(io::stderr(), "{failure}")?;
+    }
+    writeln!(io::stdout(), "{}", report.json())?;
+    Ok(report.is_right())
+}
+
+/// Serves for so many seconds, and until all have left. Says how large the server became.
+fn round(load: &mut Load, process: u32, name: &str, seconds: u64) -> io::Result<u64> {
+    let start = Instant::now();
+    let mut peak = 0;
+    let mut tell = |load: &Load| {
+        let size = system::private_size(process).unwrap_or(0);
+        peak = peak.max(size);
+        let counts = load.shared.counts;
+        let _told = writeln!(
+            io::stderr(),
+            "{name} {:3} s: {} connections ({} opening), {} opened, {} messages, {} MB, {} resets, {} closes, \
+             {} failures, server {} MB",
+            start.elapsed().as_secs(),
+            load.count(),
+            load.opening(),
+            counts.opened,
+            counts.messages,
+            counts.bytes >> 20,
+            counts.resets,
+            counts.closes,
+            load.failure_count,
+            size >> 20,
+        );
+    };
+    load.run(Duration::from_secs(seconds), &mut tell)?;
+    load.leave(&mut tell)?;
+    Ok(peak)
+}
+
+/// Waits until the server has closed its descriptors and holds `bound` or less, or for a while.
+/// Says what it holds.
+fn settle(process: u32, descriptors: usize, bound: u64) -> io::Result<u64> {
+    let end = Instant::now() + SETTLE;
+    loop {
+        let size = system::private_size(process)?;
+        let is_settled = system::descriptors(process)? <= descriptors && size <= bound;
+        if is_settled || Instant::now() >= end {
+            return Ok(size);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
