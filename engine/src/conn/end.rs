@@ -102,6 +102,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             peer.receiver.retire(&mut shared.workspace);
             peer.link.sender.retire(&mut shared.workspace);
         }
+        if slots.count() == 0 {
+            // What the busiest time took need not stay until the next one.
+            shared.store.clear();
+        }
     }
 }
 

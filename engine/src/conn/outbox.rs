@@ -33,6 +33,11 @@ impl BufferStore {
             self.spare.push(buffer);
         }
     }
+
+    /// Gives all of it back to the system.
+    pub(crate) fn clear(&mut self) {
+        self.spare = Vec::new();
+    }
 }
 
 /// The bytes on their way to one peer.
@@ -114,5 +119,7 @@ mod tests {
         }
         assert_eq!(store.spare.len(), SPARE_COUNT_MAX);
         assert_eq!(store.take(), []);
+        store.clear();
+        assert_eq!(store.take().capacity(), 0);
     }
 }
