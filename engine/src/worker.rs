@@ -141,8 +141,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     /// Sleeps until something completes, mail comes or a deadline passes.
     fn wait(&mut self) -> io::Result<()> {
         let sleeps = self.mailbox.prepare_sleep();
-        let works = !sleeps || self.connections.has_deferred();
-        let timeout = if works { Some(Duration::ZERO) } else { self.timeout() };
+        let rests = sleeps && !self.connections.has_work();
+        let timeout = if rests { self.timeout() } else { Some(Duration::ZERO) };
         let waited = self.connections.driver.wait(timeout, &mut self.completions);
         self.mailbox.awake();
         waited

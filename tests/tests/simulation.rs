@@ -443,3 +443,28 @@ fn what_waits_when_a_connection_ends_is_given_back() {
     simulation.run(200).unwrap();
     assert_eq!(neighbor.decoded(&simulation).0, neighbor.owed);
 }
+
+#[test]
+fn buffers_go_round_when_there_are_few() {
+    let config = Config { buffers: 4, buffer_size: 100, ping_interval: None, ..Config::default() };
+    let mut simulation = Simulation::new(1, config, Faults::default(), Books::default()).unwrap();
+    let mut clients: Vec<_> = (0..40).map(|_| Client::connect(&mut simulation)).collect();
+    simulation.run(60).unwrap();
+    for turn in 0..600 {
+        for client in &mut clients {
+            // Each sends the next message when the last has come back, and looks now and then.
+            if simulation.choose(4) == 0 {
+                let (messages, _) = client.decoded(&simulation);
+                if messages.len() == client.owed.len() {
+                    flood(client, &mut simulation, 1);
+                }
+            }
+        }
+        assert!(simulation.turn().unwrap(), "turn {turn}");
+    }
+    let counts = clients.iter().map(|client| client.owed.len());
+    let [least, most] = [counts.clone().min(), counts.max()].map(Option::unwrap);
+    // The simulated ring serves its first socket first, so the shares are not equal; but they are
+    // shares. Were the last to come the first to be armed, one would have next to nothing.
+    assert!(least * 20 > most, "one connection has had {least} messages back, another {most}");
+}

@@ -25,6 +25,10 @@ use crate::trace;
 /// Peers beyond the maximum that are being told so at the same time.
 const REFUSALS_MAX: usize = 64;
 
+/// Receive buffers that are counted on for each connection that is armed again: what has arrived
+/// for it meanwhile seldom fits one.
+const BUFFERS_EACH: usize = 4;
+
 /// All connections of one worker.
 pub(crate) struct Connections<D, H: Handler> {
     pub(crate) driver: D,
@@ -32,8 +36,9 @@ pub(crate) struct Connections<D, H: Handler> {
     pub(super) slots: Slots<Peer<H::State>>,
     pub(super) wheel: Wheel,
     pub(super) shared: Shared,
-    /// Connections that found no receive buffer, to be armed again once buffers have come back.
-    pub(super) parked: Vec<Key>,
+    /// Connections that found no receive buffer, to be armed again once buffers have come back, the
+    /// one that has waited for longest first.
+    pub(super) parked: VecDeque<Key>,
     /// What has arrived and waits for a later turn: in order for each connection. At most half
     /// of the receive buffers.
     pub(super) deferred: VecDeque<Arrival>,
@@ -50,7 +55,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let (dirty, stats) = (Vec::new(), Stats::default());
         let shared = Shared { worker, settings, workspace, store, stats, dirty, now, turn: 0 };
         let wheel = Wheel::new(now);
-        let (parked, deferred, expired) = (Vec::new(), VecDeque::new(), Vec::new());
+        let (parked, deferred, expired) = (VecDeque::new(), VecDeque::new(), Vec::new());
         Self { driver, handler, slots, wheel, shared, parked, deferred, expired }
     }
 
@@ -63,10 +68,25 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     /// Ends a turn: what it left to do goes to the driver.
     pub(crate) fn end_turn(&mut self) {
         self.flush();
-        // The buffers of this turn have come back by now.
-        while let Some(key) = self.parked.pop() {
+        self.unpark();
+    }
+
+    /// Arms those again that have waited longest for a receive buffer, no more than will find one.
+    /// All others would fail again, and whoever asks first would go on being served alone.
+    fn unpark(&mut self) {
+        // What has not been deferred has come back by now.
+        let buffers = usize::from(self.shared.config().buffers);
+        let free = buffers.saturating_sub(self.deferred.len());
+        let count = (free / BUFFERS_EACH).max(1);
+        for _ in 0..count {
+            let Some(key) = self.parked.pop_front() else { return };
             self.arm(key);
         }
+    }
+
+    /// Whether there is more to do, without anything that completes.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.deferred.is_empty() || !self.parked.is_empty()
     }
 
     /// What has been counted.

@@ -42,8 +42,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         match result {
             Err(Fault::BuffersExhausted) => {
                 self.shared.stats.receives_without_buffer += 1;
-                // Armed again at the end of the turn, when buffers have come back, unless it ends.
-                self.parked.push(key);
+                // Armed again at the end of a turn, when buffers have come back, unless it ends.
+                self.parked.push_back(key);
                 self.join(key);
                 return;
             }

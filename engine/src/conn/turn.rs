@@ -18,11 +18,6 @@ use crate::driver::{Driver, Key};
 use crate::handler::Handler;
 
 impl<D: Driver, H: Handler> Connections<D, H> {
-    /// Whether something that has arrived waits for the next turn.
-    pub(crate) fn has_deferred(&self) -> bool {
-        !self.deferred.is_empty()
-    }
-
     /// The receive buffers that wait.
     #[cfg(feature = "simulation")]
     pub(crate) fn deferred_leases(&self) -> usize {
