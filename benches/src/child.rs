@@ -24,13 +24,19 @@ pub struct EchoServer {
 }
 
 impl EchoServer {
-    /// Starts this program once more, on `core`. Its `main` must call [`serve_if_asked`] first.
+    /// Starts this program once more, on `core`, with one variable added to its environment. Its
+    /// `main` must call [`serve_if_asked`] first.
     ///
     /// # Errors
     /// If it does not start or does not listen.
-    pub fn start(core: usize, turn_size_max: usize) -> io::Result<Self> {
+    pub fn start(
+        core: usize,
+        turn_size_max: usize,
+        environment: Option<(&str, &str)>,
+    ) -> io::Result<Self> {
         let mut child = Command::new(env::current_exe()?)
             .args([SERVE, &core.to_string(), &turn_size_max.to_string()])
+            .envs(environment)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -52,12 +52,27 @@ pub fn frame(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
 
 /// Appends a frame of a client.
 pub fn fragment(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8], key: [u8; 4]) {
+    append(out, opcode, fin, false, payload, key);
+}
+
+fn append(
+    out: &mut Vec<u8>,
+    opcode: Opcode,
+    fin: bool,
+    compressed: bool,
+    payload: &[u8],
+    key: [u8; 4],
+) {
     let masking_key = Some(key);
-    Header { fin, compressed: false, opcode, masking_key, length: payload.len() as u64 }
-        .encode(out);
+    Header { fin, compressed, opcode, masking_key, length: payload.len() as u64 }.encode(out);
     let start = out.len();
     out.extend_from_slice(payload);
     mask::apply(&mut out[start..], key, 0);
+}
+
+/// Appends a text message in one frame, whose payload has been compressed.
+pub fn compressed_text(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
+    append(out, Opcode::Text, true, true, payload, key);
 }
 
 /// Ends a connection so that its peer is told of an error.

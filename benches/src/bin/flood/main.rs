@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 fn measure() -> Result<bool, Box<dyn error::Error>> {
     let arguments = Arguments::read(OPTIONS, env::args().skip(1))?;
     system::pin(0);
-    let server = EchoServer::start(1, arguments.count("turn-size"))?;
+    let server = EchoServer::start(1, arguments.count("turn-size"), None)?;
     let mut clients = PingPong::connect(server.address(), arguments.count("connections"))?;
     let time = Duration::from_millis(arguments.value("milliseconds"));
     clients.run(time)?;

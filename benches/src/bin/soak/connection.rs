@@ -18,8 +18,8 @@ use crate::shared::Shared;
 const DEPTH: u64 = 2;
 
 /// Of a thousand actions.
-const RESETS: usize = 15;
-const CLOSES: usize = 15;
+const RESETS: usize = 5;
+const CLOSES: usize = 5;
 const PINGS: usize = 50;
 
 /// A connection, from `connect` to its end.
@@ -152,7 +152,9 @@ impl Connection {
     }
 
     fn wants_more(&self, shared: &Shared) -> bool {
-        self.stage == Stage::Open && (shared.leaves || self.sent - self.echoed < DEPTH)
+        self.stage == Stage::Open
+            && !shared.gathers
+            && (shared.leaves || self.sent - self.echoed < DEPTH)
     }
 
     /// Ends without a word.
@@ -261,7 +263,7 @@ impl Connection {
 
     /// Chooses what to do next, as long as there is something to choose.
     fn act(&mut self, shared: &mut Shared) {
-        while self.stage == Stage::Open && self.outbox.is_empty() {
+        while self.stage == Stage::Open && self.outbox.is_empty() && !shared.gathers {
             if shared.leaves {
                 return self.close(shared);
             }

@@ -73,6 +73,8 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
+    use ringwire_protocol::utf8;
+
     use super::*;
 
     #[test]
@@ -86,8 +88,8 @@ mod tests {
             let mut copy = bytes.clone();
             let message = if content.is_text {
                 texts += 1;
-                let text = str::from_utf8_mut(&mut copy).expect("a text is UTF-8");
-                letters += usize::from(!text.is_ascii());
+                let text = utf8::text(&mut copy).expect("a text is UTF-8");
+                letters += usize::from(!bytes.is_ascii());
                 Message::Text(text)
             } else {
                 Message::Binary(&mut copy)

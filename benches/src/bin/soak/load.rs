@@ -14,7 +14,7 @@ use crate::connection::{Connection, Failure, Step};
 use crate::shared::Shared;
 
 /// Connections that are being opened at the same time: fewer than wait in the server's backlog.
-const OPENING_MAX: usize = 1024;
+const OPENING_MAX: usize = 2048;
 
 /// Addresses that connections come from, so that their ports do not run out.
 const SOURCES: u64 = 64;
@@ -64,19 +64,20 @@ impl Load {
         self.opening
     }
 
-    /// Serves all connections for `time`, and calls `tell` every second.
+    /// Opens all connections, then serves them for `time`. Calls `tell` every second.
     pub(crate) fn run(&mut self, time: Duration, tell: &mut dyn FnMut(&Self)) -> io::Result<()> {
-        self.shared.leaves = false;
+        (self.shared.leaves, self.shared.gathers) = (false, true);
+        self.serve(tell, |load| load.vacant.is_empty() && load.opening == 0)?;
+        self.shared.gathers = false;
         let end = Instant::now() + time;
+        self.advance_all();
         self.serve(tell, |_| Instant::now() >= end)
     }
 
     /// Lets all connections end, each as soon as everything has come back.
     pub(crate) fn leave(&mut self, tell: &mut dyn FnMut(&Self)) -> io::Result<()> {
         self.shared.leaves = true;
-        for number in 0..self.connections.len() {
-            self.advance(number);
-        }
+        self.advance_all();
         self.serve(tell, |load| load.count() == 0)
     }
 
@@ -116,6 +117,12 @@ impl Load {
             self.opening += 1;
         }
         Ok(())
+    }
+
+    fn advance_all(&mut self) {
+        for number in 0..self.connections.len() {
+            self.advance(number);
+        }
     }
 
     fn advance(&mut self, number: usize) {

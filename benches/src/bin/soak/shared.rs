@@ -6,6 +6,8 @@ use ringwire_protocol::{Limits, Workspace};
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) seed: u64,
+    /// Connections that are open wait until all are.
+    pub(crate) gathers: bool,
     /// Every connection closes as soon as it may, and none comes instead.
     pub(crate) leaves: bool,
     pub(crate) workspace: Workspace,
@@ -39,6 +41,7 @@ impl Shared {
         let workspace = Workspace::new(Limits::default());
         Self {
             seed,
+            gathers: false,
             leaves: false,
             workspace: workspace.with_masking_keys(move || keys.masking_key()),
             buffer: vec![0; 1 << 17],
