@@ -45,6 +45,21 @@ fn every_implementation_agrees_with_the_oracle() {
 }
 
 #[test]
+fn nothing_beside_the_payload_is_touched() {
+    let key = [0x12, 0x9a, 0xf0, 0x4d];
+    for size in sizes() {
+        let mut expected = bytes(size);
+        scalar::apply(&mut expected, key, 1);
+        for implementation in implementations() {
+            // An allocation of just this size: what is read beside it, an address sanitizer sees.
+            let mut payload = bytes(size).into_boxed_slice();
+            implementation.apply(&mut payload, key, 1);
+            assert_eq!(*payload, *expected, "{}: size {size}", implementation.name());
+        }
+    }
+}
+
+#[test]
 fn large_payloads_agree_with_the_oracle() {
     let sizes = [1000, 1023, 1024, 1025, 4099];
     for implementation in implementations() {

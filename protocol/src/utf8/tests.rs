@@ -101,6 +101,16 @@ fn every_short_sequence() {
 }
 
 #[test]
+fn nothing_beside_the_text_is_read() {
+    let text = "aé日😀 plain text, ".repeat(20);
+    for size in 0..=text.len() {
+        // An allocation of just this size: what is read beside it, an address sanitizer sees.
+        let bytes = text.as_bytes()[..size].to_vec().into_boxed_slice();
+        check_whole(&bytes);
+    }
+}
+
+#[test]
 fn every_boundary_of_four_bytes() {
     for first in BOUNDARIES {
         for second in BOUNDARIES {
