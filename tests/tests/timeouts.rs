@@ -51,6 +51,17 @@ fn a_peer_that_answers_pings_stays() {
 }
 
 #[test]
+fn the_next_ping_does_not_wait_until_the_last_pong_was_due() {
+    // The other time-outs of these tests never come.
+    let (server, _events) = TestServer::echo(Config { ping_interval: Some(SHORT), ..config() });
+    let mut client = server.client();
+    for _ in 0..3 {
+        let frame = client.read_frame().expect("a ping");
+        client.write(pong(&frame.payload));
+    }
+}
+
+#[test]
 fn a_busy_peer_is_not_pinged() {
     let (server, _events) = TestServer::echo(pinging());
     let mut client = server.client();

@@ -100,8 +100,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             return bytes.len();
         }
         if peer.waiting == Waiting::Pong {
-            // Anything is a sign of life.
+            // Anything is a sign of life. The next ping may be due before the pong was.
             peer.waiting = Waiting::Nothing;
+            shared.mark(key, &mut peer.link);
         }
         let Peer { receiver, link, state, .. } = peer;
         if link.outbox.filling.capacity() == 0 {
