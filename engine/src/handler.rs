@@ -1,5 +1,7 @@
 //! What an application does with its connections.
 
+use std::time::Duration;
+
 use ringwire_protocol::Message;
 use ringwire_protocol::handshake::Response;
 
@@ -11,8 +13,8 @@ use crate::request::Request;
 /// factory that [`Server::run`](crate::Server::run) takes, so a method needs no locks; it must not
 /// block, since all connections of its worker wait for it.
 ///
-/// For each connection: `upgrade`, `open`, any number of `message` and `drain`, then `close`;
-/// before `close` comes `error` when the end is not a clean closing handshake.
+/// For each connection: `upgrade`, `open`, any number of `message`, `pong` and `drain`, then
+/// `close`; before `close` comes `error` when the end is not a clean closing handshake.
 ///
 /// ```
 /// use ringwire::{Connection, Handler, Message};
@@ -57,6 +59,16 @@ pub trait Handler {
     /// So many messages that [`Connection::send`] had taken were dropped, because the peer is slow
     /// and [`Overflow::DropOldest`](crate::Overflow::DropOldest) says so.
     fn dropped(&mut self, connection: &mut Connection<'_, Self::State>, messages: u64) {}
+
+    /// A pong has arrived, asked for or not. `round_trip` is how long it took, if it answers the
+    /// last ping of the engine's; of others the `payload` tells which [`Connection::ping`] it was.
+    fn pong(
+        &mut self,
+        connection: &mut Connection<'_, Self::State>,
+        payload: &[u8],
+        round_trip: Option<Duration>,
+    ) {
+    }
 
     /// The connection ends, and not by a clean closing handshake; `close` follows, with the same
     /// cause.

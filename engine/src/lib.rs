@@ -19,7 +19,7 @@
 //! | `server`, `worker` | starting and stopping workers; the loop |
 //! | `conn` | connections from acceptance to the end of their slot |
 //! | `driver` | the seam: the kernel's ring, or a seeded simulation of it |
-//! | `timer`, `mailbox` | deadlines; what other threads want |
+//! | `timer`, `mailbox`, `secret` | deadlines; what other threads want; what no peer can guess |
 //! | `handler`, `handle`, `request`, `cause` | what an application sees |
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
 //! | `trace` | what is told through `tracing`, behind the feature of that name |
@@ -45,6 +45,7 @@ mod limits;
 mod listener;
 mod mailbox;
 mod request;
+mod secret;
 mod server;
 #[cfg(feature = "simulation")]
 pub mod simulation;

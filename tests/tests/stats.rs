@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use ringwire::simulation::{Faults, Simulation};
 use ringwire::{Compression, Config, Connection, Handle, Handler, Message, Stats};
 use ringwire_tests::{
-    Client, Frame, PATIENCE, PING, REQUEST, TestServer, close, config, message, ping, pong, text,
+    Client, FIN, Frame, PATIENCE, PING, REQUEST, TestServer, close, config, message, ping, pong,
+    text,
 };
 
 /// The numbers, once they are as expected; they come with a delay.
@@ -84,7 +85,7 @@ fn other_threads_wake_and_time_passes() {
     let mut client = server.client();
     let opened = events.recv_timeout(PATIENCE).unwrap();
     let ringwire_tests::Event::Open(id, _) = opened else { panic!("{opened:?}") };
-    client.expect(&Frame::new(PING, ""));
+    assert_eq!(client.read_frame().map(|frame| frame.first), Some(FIN | PING));
     server.handle().send(id, "mail").unwrap();
     client.expect(&Frame::text("mail"));
     let stats = when(&server.handle(), |stats| stats.messages_sent == 1);

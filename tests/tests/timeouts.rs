@@ -22,7 +22,7 @@ fn a_mute_peer_is_pinged_and_dropped() {
     let (server, events) = TestServer::echo(pinging());
     let begun = Instant::now();
     let mut client = server.client();
-    client.expect(&Frame::new(PING, ""));
+    assert_eq!(client.read_frame().expect("a ping").first, FIN | PING);
     assert!(begun.elapsed() >= SHORT);
     assert_eq!(client.read_frames(), []);
     assert!(begun.elapsed() >= 2 * SHORT);
@@ -41,10 +41,10 @@ fn a_peer_that_answers_pings_stays() {
         client.write(pong(&frame.payload));
     }
     // Anything else is a sign of life as well.
-    client.expect(&Frame::new(PING, ""));
+    assert_eq!(client.read_frame().expect("a ping").first, FIN | PING);
     client.write(text("here"));
     client.expect(&Frame::text("here"));
-    client.expect(&Frame::new(PING, ""));
+    assert_eq!(client.read_frame().expect("a ping").first, FIN | PING);
     client.write(close(1000, ""));
     client.expect_close(Some(1000));
     assert!(ended(&events).iter().all(|event| !matches!(event, Event::Error(_))));

@@ -18,6 +18,7 @@ use crate::conn::slots::Slots;
 use crate::conn::view::{Connection, Link, Shared};
 use crate::driver::{Descriptor, Driver, Key};
 use crate::handler::Handler;
+use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::timer::{Time, Wheel};
 use crate::trace;
@@ -47,13 +48,15 @@ pub(crate) struct Connections<D, H: Handler> {
 }
 
 impl<D: Driver, H: Handler> Connections<D, H> {
-    pub(crate) fn new(driver: D, handler: H, settings: Settings, worker: u8) -> Self {
+    pub(crate) fn new(mut driver: D, handler: H, settings: Settings, worker: u8) -> Self {
         let now = driver.now();
         let slots = Slots::new(settings.config.connections_max.saturating_add(REFUSALS_MAX));
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
+        let secret = Secret::new(driver.secret());
         let (dirty, stats) = (Vec::new(), Stats::default());
-        let shared = Shared { worker, settings, workspace, store, stats, dirty, now, turn: 0 };
+        let shared =
+            Shared { worker, settings, workspace, store, stats, secret, dirty, now, turn: 0 };
         let wheel = Wheel::new(now);
         let (parked, deferred, expired) = (VecDeque::new(), VecDeque::new(), Vec::new());
         Self { driver, handler, slots, wheel, shared, parked, deferred, expired }

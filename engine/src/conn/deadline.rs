@@ -75,7 +75,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     fn expire_ping(&mut self, key: Key) {
         let Self { slots, shared, .. } = self;
         let Some(Peer { link, waiting, since, .. }) = slots.at(key) else { return };
-        if link.sender.ping(b"", &mut shared.workspace, &mut link.outbox.filling).is_ok() {
+        let payload = link.round_trip.ping(key, shared.now, shared.secret);
+        if link.sender.ping(&payload, &mut shared.workspace, &mut link.outbox.filling).is_ok() {
             *waiting = Waiting::Pong;
             link.leave();
             *since = shared.now;

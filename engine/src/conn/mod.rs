@@ -10,6 +10,7 @@ mod outbox;
 mod peer;
 mod queue;
 mod receive;
+mod round_trip;
 mod send;
 mod share;
 mod slots;

@@ -121,14 +121,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             let mut connection = Connection { key, state, link, shared };
             match event {
                 Event::Message(message) => {
-                    connection.link.last_message = connection.shared.now;
-                    let stats = &mut connection.shared.stats;
-                    stats.messages_received += 1;
-                    stats.payload_bytes_received += message.as_bytes().len() as u64;
+                    connection.on_message(message.as_bytes().len());
                     handler.message(&mut connection, message);
                 }
                 // The pong has been written.
-                Event::Ping(_) | Event::Pong(_) => {}
+                Event::Ping(_) => {}
+                Event::Pong(payload) => {
+                    let measured = connection.on_pong(payload);
+                    handler.pong(&mut connection, payload, measured);
+                }
                 Event::Close(close) => {
                     let code = close.code.unwrap_or(1005);
                     let cause = connection.link.closer.completed(code);

@@ -1,6 +1,7 @@
 //! A connection as a handler sees it.
 
 use std::fmt;
+use std::time::Duration;
 
 use ringwire_protocol::{Close, Misuse, Payload, Prepared, Sender, Workspace};
 
@@ -8,8 +9,10 @@ use crate::cause::Closer;
 use crate::config::{Config, Settings};
 use crate::conn::backlog::{Backlog, Outgoing};
 use crate::conn::outbox::{BufferStore, Outbox};
+use crate::conn::round_trip::RoundTrip;
 use crate::conn::share::Share;
 use crate::driver::Key;
+use crate::secret::Secret;
 use crate::slow::{Overflow, SlowConsumer};
 use crate::stats::Stats;
 use crate::timer::Time;
@@ -83,6 +86,7 @@ pub(crate) struct Link {
     pub(crate) leaving: u32,
     /// When the last message went in or out.
     pub(crate) last_message: Time,
+    pub(crate) round_trip: RoundTrip,
     /// What it has had of the present turn.
     pub(crate) share: Share,
 }
@@ -99,6 +103,7 @@ impl Link {
             closer: Closer::Nobody,
             leaving: 0,
             last_message: now,
+            round_trip: RoundTrip::new(),
             share: Share::new(),
         }
     }
@@ -118,6 +123,8 @@ pub(crate) struct Shared {
     pub(crate) workspace: Workspace,
     pub(crate) store: BufferStore,
     pub(crate) stats: Stats,
+    /// What is made of it no peer can foresee.
+    pub(crate) secret: Secret,
     /// Connections with something for the driver, each once.
     pub(crate) dirty: Vec<Key>,
     /// The time of this turn.
@@ -240,6 +247,27 @@ impl<S> Connection<'_, S> {
         sent
     }
 
+    /// Sends a ping whose pong sets [`Connection::round_trip`]. The engine does so itself whenever
+    /// the peer has been silent for [`Config::ping_interval`]; one that never is silent is measured
+    /// only here.
+    pub fn measure_round_trip(&mut self) -> Sent {
+        let before = self.link.round_trip;
+        let payload = self.link.round_trip.ping(self.key, self.shared.now, self.shared.secret);
+        let sent = self.ping(&payload);
+        if !matches!(sent, Sent::Queued | Sent::Backlogged) {
+            self.link.round_trip = before;
+        }
+        sent
+    }
+
+    /// How long the last ping of the engine's was on its way there and its pong back, if one has
+    /// been answered. It is to the microsecond, and never too short: what was to be sent before the
+    /// ping counts, and so does the time that the peer takes.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.link.round_trip.last()
+    }
+
     /// Begins the closing handshake. `code` is 1000 to 1003, 1007 to 1014 or 3000 to 4999; `reason`
     /// has at most 123 bytes. `close` is called when the peer has answered, or has not in time.
     ///
@@ -306,6 +334,20 @@ impl<S> Connection<'_, S> {
         self.append(size, Kind::Message, |link, workspace, now| {
             link.enqueue(message, policy, workspace, now)
         })
+    }
+
+    /// Takes note of a message that has arrived.
+    #[inline]
+    pub(super) const fn on_message(&mut self, size: usize) {
+        self.link.last_message = self.shared.now;
+        self.shared.stats.messages_received += 1;
+        self.shared.stats.payload_bytes_received += size as u64;
+    }
+
+    /// Takes note of a pong that has arrived, and says what it measures.
+    pub(super) fn on_pong(&mut self, payload: &[u8]) -> Option<Duration> {
+        let Shared { now, secret, .. } = *self.shared;
+        self.link.round_trip.pong(self.key, payload, now, secret)
     }
 
     #[inline]

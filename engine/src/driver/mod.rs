@@ -34,6 +34,9 @@ pub(crate) trait Driver {
     /// The time of the last `wait`, read once per turn.
     fn now(&self) -> Time;
 
+    /// A number that no peer can guess, and that a simulation's seed repeats.
+    fn secret(&mut self) -> u64;
+
     /// What wakes this driver out of `wait`, from any thread.
     fn waker(&self) -> Arc<dyn Wake>;
 

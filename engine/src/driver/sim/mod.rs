@@ -52,6 +52,10 @@ impl Driver for Sim {
         self.world.borrow().now
     }
 
+    fn secret(&mut self) -> u64 {
+        self.world.borrow_mut().random.number()
+    }
+
     fn waker(&self) -> Arc<dyn Wake> {
         self.waker.clone()
     }

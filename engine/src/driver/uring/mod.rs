@@ -4,6 +4,7 @@
 
 #![expect(unsafe_code, reason = "submissions name memory and descriptors to the kernel")]
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -217,6 +218,11 @@ fn received(buffers: &mut Buffers, entry: &cqueue::Entry) -> Completion {
 impl Driver for Uring {
     fn now(&self) -> Time {
         self.now
+    }
+
+    fn secret(&mut self) -> u64 {
+        // Its keys are the system's random numbers.
+        RandomState::new().hash_one(self.start)
     }
 
     fn waker(&self) -> Arc<dyn Wake> {
