@@ -95,7 +95,12 @@ pub struct Config {
     /// After the last byte has been sent, how long the peer has to close its side, so that what it
     /// still sends does not make the kernel take that byte back. Default 2 s.
     pub linger_timeout: Duration,
-    /// How long a stop waits for the closing handshakes. Default 5 s.
+    /// A stop sends its close frames one after another over this long
+    /// ([`Handle::stop`](crate::Handle::stop)), the first at once. Default 1 s: it keeps clients
+    /// from coming back all in the same instant, and leaves most of the ten seconds that
+    /// supervisors wait. Who has very many of them, and the time, spreads them further.
+    pub stop_spread: Duration,
+    /// How long a stop waits for the closing handshakes after the last close frame. Default 5 s.
     pub stop_timeout: Duration,
 
     /// Messages from other threads that wait for one worker. Above this,
@@ -128,6 +133,7 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
             linger_timeout: Duration::from_secs(2),
+            stop_spread: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(5),
             mailbox_size: 65_536,
         }
@@ -253,7 +259,7 @@ impl Settings {
             ("ping_interval", config.ping_interval),
             ("pong_timeout", Some(config.pong_timeout)),
         ];
-        // No peer could meet these; the other three may well be zero.
+        // No peer could meet these; the others may well be zero.
         if let Some((field, _)) = waits.into_iter().find(|(_, wait)| *wait == Some(Duration::ZERO))
         {
             return Err(ConfigError::Zero { field });

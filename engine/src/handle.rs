@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ringwire_protocol::{Message, Misuse, Payload};
 
@@ -11,6 +11,7 @@ use crate::conn::ConnectionId;
 use crate::driver::Key;
 use crate::mailbox::{Mailbox, Refused};
 use crate::stats::Stats;
+use crate::stop::Stop;
 
 /// What one thread asks of a worker's connections.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Handle {
     pub(crate) mailboxes: Arc<[Arc<Mailbox<Mail>>]>,
     /// By worker.
     pub(crate) boards: Arc<[Arc<Board>]>,
+    /// How the server is to stop, if that has been said.
+    pub(crate) stop: Arc<OnceLock<Stop>>,
 }
 
 impl Handle {
@@ -104,13 +107,30 @@ impl Handle {
         self.push(connection, Mail::Close { key: connection.key, code, reason })
     }
 
-    /// Stops the server: no more connections are accepted, all are closed with 1001, and after
-    /// [`Config::stop_timeout`](crate::Config::stop_timeout) the rest is ended.
+    /// Stops the server as [`Config::stop_spread`](crate::Config::stop_spread) and
+    /// [`Config::stop_timeout`](crate::Config::stop_timeout) say, with the code 1001.
+    ///
+    /// The listener closes at once, so that new peers, and the checks of a load balancer, are
+    /// refused by the kernel, and the next server can listen there. Who has come before, and has
+    /// not been answered, gets 503 with `Retry-After`. Open connections go on until the close
+    /// frame of each, which leaves after everything that `send` has accepted before it.
     pub fn stop(&self) {
         self.signal(STOP);
     }
 
-    /// Stops the server without waiting for anybody.
+    /// Stops the server as [`Handle::stop`] does, with what `stop` says. The first one counts: a
+    /// stop that has begun is not changed any more but by [`Handle::stop_now`].
+    ///
+    /// # Errors
+    /// [`Misuse::CloseCode`] and [`Misuse::CloseReasonTooLong`]: nothing happened.
+    pub fn stop_with(&self, stop: Stop) -> Result<(), Misuse> {
+        stop.check()?;
+        self.stop.get_or_init(|| stop);
+        self.stop();
+        Ok(())
+    }
+
+    /// Stops the server without waiting for anybody, also while it stops.
     pub fn stop_now(&self) {
         self.signal(STOP | STOP_NOW);
     }

@@ -16,11 +16,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `server`, `worker` | starting and stopping workers; the loop |
+//! | `server`, `worker`, `stopping` | starting and stopping workers; the loop |
 //! | `conn` | connections from acceptance to the end of their slot |
 //! | `driver` | the seam: the kernel's ring, or a seeded simulation of it |
 //! | `timer`, `mailbox`, `secret` | deadlines; what other threads want; what no peer can guess |
-//! | `handler`, `handle`, `request`, `cause` | what an application sees |
+//! | `handler`, `handle`, `stop`, `request`, `cause` | what an application sees |
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
 //! | `trace` | what is told through `tracing`, behind the feature of that name |
 //! | `config`, `error` | what can be set, and what can fail |
@@ -51,6 +51,8 @@ mod server;
 pub mod simulation;
 mod slow;
 mod stats;
+mod stop;
+mod stopping;
 mod tally;
 mod timer;
 mod trace;
@@ -69,4 +71,5 @@ pub use ringwire_protocol::{Limits, Message, Misuse, Payload, Prepared, Violatio
 pub use server::Server;
 pub use slow::{Overflow, SlowConsumer};
 pub use stats::{Sample, Stats};
+pub use stop::Stop;
 pub use tally::{Ends, Refused};

@@ -57,7 +57,7 @@ impl Server {
                     let mailboxes: Arc<[Arc<Mailbox<Mail>>]> =
                         (0..settings.workers).map(mailbox).collect();
                     let boards = (0..settings.workers).map(|_| Arc::default()).collect();
-                    let handle = Handle { mailboxes, boards };
+                    let handle = Handle { mailboxes, boards, stop: Arc::default() };
                     return Ok(Self { settings, address, listeners, handle });
                 }
                 Err(source) => failed = Some(Error::Listen { address, source }),
@@ -196,11 +196,13 @@ fn serve<H: Handler>(
         };
         Error::IoUring { step, source }
     })?;
-    let Some(mailbox) = started.stop.mailboxes.get(number).cloned() else { return Ok(()) };
-    let Some(board) = started.stop.boards.get(number).cloned() else { return Ok(()) };
+    let handle = started.stop;
+    let Some(mailbox) = handle.mailboxes.get(number).cloned() else { return Ok(()) };
+    let Some(board) = handle.boards.get(number).cloned() else { return Ok(()) };
     // There are at most 256 workers.
     let name = u8::try_from(number).unwrap_or(u8::MAX);
-    let mut worker = Worker::new(driver, factory(number), settings, name, mailbox, board);
+    let stop = Arc::clone(&handle.stop);
+    let mut worker = Worker::new(driver, factory(number), settings, name, mailbox, board, stop);
     let _told = started.sender.send(true);
     worker.run().map_err(Error::Ring)
 }

@@ -70,8 +70,10 @@ impl<H: Handler> Simulation<H> {
         let world = Rc::new(RefCell::new(world));
         let mailbox: Arc<Mailbox<Mail>> = Arc::new(Mailbox::new(config.mailbox_size));
         let board: Arc<Board> = Arc::default();
-        let handle = Handle { mailboxes: [mailbox.clone()].into(), boards: [board.clone()].into() };
-        let worker = Worker::new(Sim::new(world.clone()), handler, settings, 0, mailbox, board);
+        let (mailboxes, boards) = ([mailbox.clone()].into(), [board.clone()].into());
+        let handle = Handle { mailboxes, boards, stop: Arc::default() };
+        let (driver, stop) = (Sim::new(world.clone()), Arc::clone(&handle.stop));
+        let worker = Worker::new(driver, handler, settings, 0, mailbox, board, stop);
         Ok(Self { worker, world, handle, random: Random::new(!seed) })
     }
 

@@ -1,7 +1,7 @@
 //! The loop: wait → completions → deferred → mail → deadlines → flush.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ringwire_protocol::Close;
@@ -10,12 +10,14 @@ use crate::board::{Board, Publisher};
 use crate::cause::{Cause, Closer, Limit};
 use crate::config::Settings;
 use crate::conn::Connections;
-use crate::driver::{Completion, Descriptor, Driver, Fault, Key};
+use crate::driver::{Completion, Descriptor, Driver, Fault};
 use crate::handle::{Mail, STOP, STOP_NOW};
 use crate::handler::Handler;
 use crate::mailbox::Mailbox;
 #[cfg(feature = "simulation")]
 use crate::stats::Stats;
+use crate::stop::Stop;
+use crate::stopping::{LOOKS_MAX, Pace, Stopping, TOLD_MAX};
 use crate::timer::Time;
 use crate::trace;
 
@@ -28,6 +30,8 @@ pub(crate) struct Worker<D: Driver, H: Handler> {
     mailbox: Arc<Mailbox<Mail>>,
     publisher: Publisher,
     accepting: Accepting,
+    /// How to stop, if that has been said.
+    stop: Arc<OnceLock<Stop>>,
     stopping: Stopping,
     // Both are kept for their memory. Empty between turns.
     completions: Vec<Completion>,
@@ -43,16 +47,6 @@ enum Accepting {
     Stopped,
 }
 
-/// Whether the server is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopping {
-    No,
-    /// Everything has been closed; what has not ended then is ended.
-    Until(Time),
-    /// Everything has been ended; what is in flight is awaited.
-    Forced,
-}
-
 impl<D: Driver, H: Handler> Worker<D, H> {
     pub(crate) fn new(
         mut driver: D,
@@ -61,6 +55,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         number: u8,
         mailbox: Arc<Mailbox<Mail>>,
         board: Arc<Board>,
+        stop: Arc<OnceLock<Stop>>,
     ) -> Self {
         mailbox.open(driver.waker());
         driver.accept();
@@ -70,6 +65,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             mailbox,
             publisher: Publisher::new(board),
             accepting: Accepting::Armed,
+            stop,
             stopping: Stopping::No,
             completions: Vec::new(),
             mail: Vec::new(),
@@ -84,8 +80,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
     /// One turn of the loop. `false`: the server has been stopped and nothing is left.
     pub(crate) fn turn(&mut self) -> io::Result<bool> {
-        if self.stopping != Stopping::No && self.connections.count() == 0 {
-            self.finish()?;
+        let stops = !matches!(self.stopping, Stopping::No);
+        if stops && self.connections.count() == 0 && self.finish()? {
             return Ok(false);
         }
         self.wait()?;
@@ -154,12 +150,9 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             Accepting::Paused(until) => Some(until),
             Accepting::Armed | Accepting::Stopped => None,
         };
-        let stopping = match self.stopping {
-            Stopping::Until(deadline) => Some(deadline),
-            Stopping::No | Stopping::Forced => None,
-        };
         let publishing = self.publisher.deadline(self.connections.stats());
-        let deadlines = [self.connections.next_deadline(), accepting, stopping, publishing];
+        let next = self.connections.next_deadline();
+        let deadlines = [next, accepting, self.stopping.next(), publishing];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(self.connections.driver.now()))
     }
@@ -182,14 +175,9 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     fn on_accepted(&mut self, result: Result<Descriptor, Fault>, more: bool) {
         let stopped = self.accepting == Accepting::Stopped;
         let fault = match result {
-            // It was accepted before accepting could be stopped.
-            Ok(descriptor) if stopped => {
-                self.connections.driver.close(descriptor);
-                self.connections.count_unanswered(&Cause::Stopped);
-                None
-            }
+            // When the server stops, it is told so.
             Ok(descriptor) => {
-                self.connections.accept(descriptor);
+                self.take_in(descriptor);
                 None
             }
             Err(_) if stopped => None,
@@ -217,6 +205,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     }
 
     fn read_mail(&mut self) {
+        // Before the mail is looked at: what was sent before a stop leaves before its close frames.
+        let signals = self.mailbox.take_signals();
         let mut mail = std::mem::take(&mut self.mail);
         self.mailbox.drain(&mut mail);
         self.connections.stats().mails += mail.len() as u64;
@@ -235,12 +225,11 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             }
         }
         self.mail = mail;
-        let signals = self.mailbox.take_signals();
         if signals & STOP != 0 {
-            self.stop();
+            self.begin_stop();
         }
         if signals & STOP_NOW != 0 {
-            self.force();
+            self.end_all();
         }
     }
 
@@ -252,47 +241,94 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             self.accepting = Accepting::Armed;
             self.connections.driver.accept();
         }
-        if let Stopping::Until(deadline) = self.stopping
-            && deadline <= now
-        {
-            self.force();
+        match self.stopping {
+            Stopping::No | Stopping::Ended => {}
+            Stopping::Telling(_) => self.tell(now),
+            Stopping::Until(deadline) if now < deadline => {}
+            Stopping::Until(_) => self.end_all(),
+            Stopping::Ending(slot) => self.end(slot),
         }
     }
 
-    /// Nothing is left: what is queued is carried out, and who was accepted meanwhile is ended.
-    fn finish(&mut self) -> io::Result<()> {
+    /// Nothing is left: what is queued is carried out. `false`: somebody was accepted meanwhile.
+    fn finish(&mut self) -> io::Result<bool> {
         self.connections.driver.wait(Some(Duration::ZERO), &mut self.completions)?;
-        for completion in self.completions.drain(..) {
+        let completions = std::mem::take(&mut self.completions);
+        for completion in completions {
             if let Completion::Accepted { result: Ok(descriptor), .. } = completion {
+                self.take_in(descriptor);
+            }
+        }
+        Ok(self.connections.count() == 0)
+    }
+
+    /// Takes a peer in, or tells it that the server stops.
+    fn take_in(&mut self, descriptor: Descriptor) {
+        match self.stopping {
+            Stopping::No | Stopping::Telling(_) | Stopping::Until(_) => {
+                self.connections.accept(descriptor);
+            }
+            Stopping::Ending(_) | Stopping::Ended => {
                 self.connections.driver.close(descriptor);
                 self.connections.count_unanswered(&Cause::Stopped);
             }
         }
-        Ok(())
     }
 
-    /// Accepts nobody any more and closes every connection.
-    fn stop(&mut self) {
-        if self.stopping != Stopping::No {
+    /// Accepts nobody any more, and begins to close every connection.
+    fn begin_stop(&mut self) {
+        if !matches!(self.stopping, Stopping::No) {
             return;
         }
-        let now = self.connections.driver.now();
-        self.stopping = Stopping::Until(now.after(self.connections.stop_timeout()));
+        let stop = self.stop.get().cloned();
+        let stop = stop.unwrap_or_else(|| Stop::of(self.connections.config()));
+        let (now, count) = (self.connections.driver.now(), self.connections.count());
+        self.stopping = Stopping::Telling(Pace::new(stop, now, count, self.connections.secret()));
         self.accepting = Accepting::Stopped;
-        self.connections.driver.accept_stop();
-        let keys: Vec<Key> = self.connections.keys().collect();
-        for key in keys {
-            self.connections.stop(key);
+        self.connections.stop();
+        for descriptor in self.connections.driver.accept_stop() {
+            self.take_in(descriptor);
         }
     }
 
-    /// Ends what is left.
-    fn force(&mut self) {
-        self.stopping = Stopping::Forced;
-        let keys: Vec<Key> = self.connections.keys().collect();
-        for key in keys {
-            self.connections.lost(key, Cause::Stopped);
+    /// Tells those that are due to close, as many as one turn has time for.
+    fn tell(&mut self, now: Time) {
+        let Stopping::Telling(pace) = &mut self.stopping else { return };
+        let mut told = 0;
+        for _ in 0..LOOKS_MAX {
+            if pace.slot >= self.connections.end() {
+                self.stopping = Stopping::Until(now.after(pace.stop.timeout));
+                return;
+            }
+            if told == TOLD_MAX || now < pace.due() {
+                return;
+            }
+            let key = self.connections.key(pace.slot);
+            pace.slot += 1;
+            if key.is_some_and(|key| self.connections.stop_one(key, pace.stop.close())) {
+                pace.advance();
+                told += 1;
+            }
         }
+    }
+
+    /// Begins to end what is left.
+    fn end_all(&mut self) {
+        if !matches!(self.stopping, Stopping::Ending(_) | Stopping::Ended) {
+            self.end(0);
+        }
+    }
+
+    /// Ends the connections from this slot on, as many as one turn has time for.
+    fn end(&mut self, slot: u32) {
+        let end = slot.saturating_add(LOOKS_MAX).min(self.connections.end());
+        for number in slot..end {
+            if let Some(key) = self.connections.key(number) {
+                self.connections.lost(key, Cause::Stopped);
+            }
+        }
+        let is_last = end == self.connections.end();
+        self.stopping = if is_last { Stopping::Ended } else { Stopping::Ending(end) };
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use ringwire::{Config, Error, Handle, Handler, Server};
 
@@ -23,6 +24,7 @@ pub fn config() -> Config {
         ping_interval: None,
         close_timeout: never,
         linger_timeout: never,
+        stop_spread: Duration::ZERO,
         stop_timeout: never,
         ..Config::default()
     }

@@ -4,13 +4,12 @@
 //! handshake), `turn`, `receive`, `send`, `end` (terminate → join → close → free), `deadline`.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use ringwire_protocol::handshake::{Head, Refusal, Response};
 use ringwire_protocol::{Close, Payload, Prepared, Receiver, Role, Sender, Workspace};
 
 use crate::cause::{Cause, Closer, Limit};
-use crate::config::Settings;
+use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::peer::{InFlight, Opening, Peer, Stage, Waiting};
@@ -43,6 +42,8 @@ pub(crate) struct Connections<D, H: Handler> {
     /// What has arrived and waits for a later turn: in order for each connection. At most half
     /// of the receive buffers.
     pub(super) deferred: VecDeque<Arrival>,
+    /// Whether the server stops: who comes now is refused.
+    pub(super) stopping: bool,
     /// Slots whose deadline has come. Empty between turns.
     pub(super) expired: Vec<u32>,
 }
@@ -59,7 +60,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Shared { worker, settings, workspace, store, stats, secret, dirty, now, turn: 0 };
         let wheel = Wheel::new(now);
         let (parked, deferred, expired) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        Self { driver, handler, slots, wheel, shared, parked, deferred, expired }
+        let stopping = false;
+        Self { driver, handler, slots, wheel, shared, parked, deferred, stopping, expired }
     }
 
     /// Begins a turn: the time holds until the next one.
@@ -158,7 +160,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         match self.slots.insert(|_| peer) {
             Some(key) => {
                 self.shared.stats.accepted += 1;
-                if full {
+                if self.stopping {
+                    self.refuse(key, &stopping());
+                } else if full {
                     self.refuse(key, &Refusal::Unavailable { retry_after: 1 }.response());
                 }
                 self.arm(key);
@@ -207,14 +211,23 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
     }
 
-    /// Ends a connection because the server ends: an open one by the closing handshake.
-    pub(crate) fn stop(&mut self, key: Key) {
-        let Some(peer) = self.slots.at(key) else { return };
+    /// From now on nobody is let in: requests are refused.
+    pub(crate) const fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Ends a connection because the server ends: an open one by the closing handshake. `false`: it
+    /// ends already.
+    pub(crate) fn stop_one(&mut self, key: Key, close: Close<'_>) -> bool {
+        let Some(peer) = self.slots.at(key) else { return false };
         match peer.stage {
             Stage::Opening(_) => self.refuse(key, &stopping()),
-            Stage::Open => self.close(key, Close { code: Some(1001), reason: "" }, Closer::Stop),
-            Stage::Lingering(_) | Stage::Terminating => {}
+            Stage::Open if peer.link.sender.closing().is_open() => {
+                self.close(key, close, Closer::Stop);
+            }
+            Stage::Open | Stage::Lingering(_) | Stage::Terminating => return false,
         }
+        true
     }
 
     /// Ends every connection without a word or a wait: the worker ends before them.
@@ -238,18 +251,34 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
     }
 
-    /// How long a stop may take.
-    pub(crate) const fn stop_timeout(&self) -> Duration {
-        self.shared.config().stop_timeout
+    /// The configuration.
+    pub(crate) const fn config(&self) -> &Config {
+        self.shared.config()
+    }
+
+    /// What no peer can guess.
+    pub(crate) const fn secret(&self) -> Secret {
+        self.shared.secret
+    }
+
+    /// The connection in the slot of this number, if there is one.
+    pub(crate) fn key(&self, number: u32) -> Option<Key> {
+        self.slots.key(number)
+    }
+
+    /// Numbers from 0 up to this one are slots.
+    pub(crate) fn end(&self) -> u32 {
+        self.slots.end()
     }
 
     /// The keys of all connections.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + use<'_, D, H> {
-        (0..self.slots.end()).filter_map(|number| self.slots.key(number))
+    fn keys(&self) -> impl Iterator<Item = Key> + use<'_, D, H> {
+        (0..self.end()).filter_map(|number| self.key(number))
     }
 }
 
-/// The answer to a request that has not been decided when the server stops.
-fn stopping() -> Response {
-    Response::text(503, "The server is stopping.\n")
+/// The answer to a request that has not been decided when the server stops. Another server may be
+/// there already.
+pub(super) fn stopping() -> Response {
+    Response::text(503, "The server is stopping.\n").header("Retry-After", "1")
 }

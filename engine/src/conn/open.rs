@@ -6,7 +6,7 @@ use ringwire_protocol::handshake::{self, Accept, Refusal, Response};
 use ringwire_protocol::{Receiver, Role, Sender, deflate};
 
 use crate::config::Compression;
-use crate::conn::connections::Connections;
+use crate::conn::connections::{Connections, stopping};
 use crate::conn::peer::{Lingering, Opening, Peer, Stage};
 use crate::conn::upgrade::{Acceptance, Decision};
 use crate::conn::view::Connection;
@@ -65,6 +65,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     fn decide(&mut self, key: Key, head: &[u8]) -> Result<(), Refused> {
         let Self { slots, handler, shared, driver, .. } = self;
         let request = handshake::Request::parse(head)?;
+        if self.stopping {
+            let head_only = request.method() == "HEAD";
+            return Err(Refused { response: stopping(), head_only });
+        }
         let Some(peer) = slots.at(key) else { return Err(Refusal::HeadIncomplete.into()) };
         let descriptor = peer.descriptor;
         let address = || driver.peer_address(descriptor);

@@ -44,8 +44,9 @@ pub(crate) trait Driver {
     /// is `false` it has ended and must be armed again.
     fn accept(&mut self);
 
-    /// Ends accepting for good: the listener is closed and peers are refused by the kernel.
-    fn accept_stop(&mut self);
+    /// Ends accepting for good: the listener is closed and peers are refused by the kernel. Those
+    /// that waited in the backlog come back; the kernel would reset them.
+    fn accept_stop(&mut self) -> Vec<Descriptor>;
 
     /// Takes one peer off the backlog and ends it, when there are no descriptors left to accept it
     /// with. Such a peer would wait for ever, and accepting would fail again and again on it.

@@ -66,11 +66,11 @@ impl Driver for Sim {
         world.accept_armed = !world.accept_stopped;
     }
 
-    fn accept_stop(&mut self) {
+    fn accept_stop(&mut self) -> Vec<Descriptor> {
         let mut world = self.world.borrow_mut();
         world.accept_stopped = true;
         world.accept_armed = false;
-        while world.refuse() {}
+        world.backlog.drain(..).collect()
     }
 
     fn accept_refuse(&mut self) -> bool {

@@ -237,7 +237,7 @@ impl Driver for Uring {
         }
     }
 
-    fn accept_stop(&mut self) {
+    fn accept_stop(&mut self) -> Vec<Descriptor> {
         if self.acceptor.descriptor().is_some() {
             let accept = Token::of(Operation::Accept).bits();
             let cancel = opcode::AsyncCancel::new(accept).build();
@@ -246,8 +246,8 @@ impl Driver for Uring {
             self.push(cancel, Token::of(Operation::Close));
             // The listener may close only once the kernel no longer polls it.
             let _submitted = self.ring.submit();
-            self.acceptor.stop();
         }
+        self.acceptor.stop()
     }
 
     fn accept_refuse(&mut self) -> bool {
