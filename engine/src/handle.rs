@@ -19,6 +19,8 @@ pub(crate) enum Mail {
     Send { key: Key, message: OwnedMessage },
     SendMany { keys: Box<[Key]>, message: Arc<OwnedMessage> },
     Close { key: Key, code: u16, reason: String },
+    Pause { key: Key },
+    Resume { key: Key },
 }
 
 /// A signal to a worker: close everything and end.
@@ -105,6 +107,23 @@ impl Handle {
             .map_err(HandleError::Misuse)?;
         let reason = reason.to_owned();
         self.push(connection, Mail::Close { key: connection.key, code, reason })
+    }
+
+    /// Takes no more messages of a connection, as [`Connection::pause`](crate::Connection::pause).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn pause(&self, connection: ConnectionId) -> Result<(), HandleError> {
+        self.push(connection, Mail::Pause { key: connection.key })
+    }
+
+    /// Takes messages of a connection again, as [`Connection::resume`](crate::Connection::resume):
+    /// for whoever has made room behind a handler that has paused.
+    ///
+    /// # Errors
+    /// As [`Handle::send`]. The connection stays paused: try again.
+    pub fn resume(&self, connection: ConnectionId) -> Result<(), HandleError> {
+        self.push(connection, Mail::Resume { key: connection.key })
     }
 
     /// Stops the server as [`Config::stop_spread`](crate::Config::stop_spread) and

@@ -108,6 +108,12 @@ impl<H: Handler> Simulation<H> {
         self.with(peer, |socket| socket.outbound.clone())
     }
 
+    /// Bytes that a client has sent and the server has not received.
+    #[must_use]
+    pub fn waiting(&self, peer: Peer) -> usize {
+        self.with(peer, |socket| socket.inbound.len())
+    }
+
     /// Whether the server has ended its side, and what a client has received is all.
     #[must_use]
     pub fn has_ended(&self, peer: Peer) -> bool {

@@ -218,6 +218,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                 Mail::SendMany { keys, message } => {
                     self.connections.send_many(&keys, message.payload());
                 }
+                Mail::Pause { key } => self.connections.pause(key),
+                Mail::Resume { key } => self.connections.resume(key),
                 Mail::Close { key, code, reason } => {
                     let close = Close { code: Some(code), reason: &reason };
                     self.connections.close(key, close, Closer::Handler);

@@ -203,6 +203,7 @@ fn config() -> Config {
 fn run(seed: u64, faults: Faults) {
     let mut simulation = Simulation::new(seed, config(), faults, Books::default()).unwrap();
     let mut clients: Vec<Client> = Vec::new();
+    let mut paused: Vec<ConnectionId> = Vec::new();
     for _ in 0..400 {
         if clients.len() < 20 && simulation.choose(4) == 0 {
             clients.push(Client::connect(&mut simulation));
@@ -218,8 +219,23 @@ fn run(seed: u64, faults: Faults) {
             // From outside; it may name a connection that is no more.
             let _taken = simulation.handle().close(id, 4000, "from outside");
         }
+        match simulation.choose(20) {
+            0 => {
+                let last = simulation.handler().last;
+                last.inspect(|id| simulation.handle().pause(*id).unwrap());
+                paused.extend(last);
+            }
+            1 => {
+                let id = paused.pop();
+                id.inspect(|id| simulation.handle().resume(*id).unwrap());
+            }
+            _ => {}
+        }
         assert!(simulation.turn().unwrap());
         check_stats(&mut simulation);
+    }
+    for id in paused {
+        simulation.handle().resume(id).unwrap();
     }
     // Nobody acts any more: everything that can arrive does.
     for turn in 0..3000 {

@@ -1,7 +1,8 @@
 //! The connections of a worker, and everything that happens to them.
 //!
 //! The files beside this one add to [`Connections`] by what happens: `open` (the opening
-//! handshake), `turn`, `receive`, `send`, `end` (terminate → join → close → free), `deadline`.
+//! handshake), `turn`, `receive`, `pause`, `send`, `end` (terminate → join → close → free),
+//! `deadline`.
 
 use std::collections::VecDeque;
 
@@ -11,6 +12,7 @@ use ringwire_protocol::{Close, Payload, Prepared, Receiver, Role, Sender, Worksp
 use crate::cause::{Cause, Closer, Limit};
 use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
+use crate::conn::held::Held;
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::peer::{InFlight, Opening, Peer, Stage, Waiting};
 use crate::conn::slots::Slots;
@@ -42,6 +44,8 @@ pub(crate) struct Connections<D, H: Handler> {
     /// What has arrived and waits for a later turn: in order for each connection. At most half
     /// of the receive buffers.
     pub(super) deferred: VecDeque<Arrival>,
+    /// What has arrived on connections that are paused.
+    pub(super) held: Held,
     /// Whether the server stops: who comes now is refused.
     pub(super) stopping: bool,
     /// Slots whose deadline has come. Empty between turns.
@@ -55,13 +59,23 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
         let secret = Secret::new(driver.secret());
-        let (dirty, stats) = (Vec::new(), Stats::default());
-        let shared =
-            Shared { worker, settings, workspace, store, stats, secret, dirty, now, turn: 0 };
+        let (stats, dirty, resumed) = (Stats::default(), Vec::new(), Vec::new());
+        let shared = Shared {
+            worker,
+            settings,
+            workspace,
+            store,
+            stats,
+            secret,
+            dirty,
+            resumed,
+            now,
+            turn: 0,
+        };
         let wheel = Wheel::new(now);
         let (parked, deferred, expired) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        let stopping = false;
-        Self { driver, handler, slots, wheel, shared, parked, deferred, stopping, expired }
+        let (held, stopping) = (Held::new(), false);
+        Self { driver, handler, slots, wheel, shared, parked, deferred, held, stopping, expired }
     }
 
     /// Begins a turn: the time holds until the next one.
@@ -72,6 +86,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Ends a turn: what it left to do goes to the driver.
     pub(crate) fn end_turn(&mut self) {
+        self.release();
         self.flush();
         self.unpark();
     }
@@ -91,7 +106,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Whether there is more to do, without anything that completes.
     pub(crate) fn has_work(&self) -> bool {
-        !self.deferred.is_empty() || !self.parked.is_empty()
+        !self.deferred.is_empty() || !self.parked.is_empty() || self.has_resumed()
     }
 
     /// What has been counted.

@@ -91,13 +91,14 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Closes and frees a connection that is terminating, once nothing of it is in flight.
     pub(super) fn join(&mut self, key: Key) {
-        let Self { slots, shared, driver, .. } = self;
+        let Self { slots, shared, driver, held, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         if !matches!(peer.stage, Stage::Terminating) || !peer.is_joined() {
             return;
         }
         driver.close(peer.descriptor);
         if let Some(peer) = slots.remove(key) {
+            held.remove(&key);
             shared.store.give(peer.link.outbox.filling);
             peer.receiver.retire(&mut shared.workspace);
             peer.link.sender.retire(&mut shared.workspace);

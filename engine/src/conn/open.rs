@@ -7,6 +7,7 @@ use ringwire_protocol::{Receiver, Role, Sender, deflate};
 
 use crate::config::Compression;
 use crate::conn::connections::{Connections, stopping};
+use crate::conn::flow::Flow;
 use crate::conn::peer::{Lingering, Opening, Peer, Stage};
 use crate::conn::upgrade::{Acceptance, Decision};
 use crate::conn::view::Connection;
@@ -128,7 +129,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Peer { link, state, .. } = peer;
         shared.mark(key, link);
         handler.open(&mut Connection { key, state, link, shared });
-        if link.terminated { 0 } else { self.read_messages(key, rest) }
+        match link.flow {
+            _ if link.terminated => 0,
+            Flow::Paused => rest.len(),
+            Flow::Running | Flow::Resuming => self.read_messages(key, rest),
+        }
     }
 
     /// Answers with `response` and ends the connection.

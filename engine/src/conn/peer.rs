@@ -117,7 +117,7 @@ impl<S> Peer<S> {
     pub(crate) const fn wants_receive(&self) -> bool {
         let wanted = match self.stage {
             Stage::Opening(_) => true,
-            Stage::Open => !self.link.backlogged,
+            Stage::Open => !self.link.backlogged && self.link.flow.is_running(),
             Stage::Lingering(lingering) => !lingering.peer,
             Stage::Terminating => false,
         };
@@ -127,9 +127,14 @@ impl<S> Peer<S> {
     /// Whether a receive is armed that should not be.
     pub(crate) const fn wants_cancel(&self) -> bool {
         matches!(self.stage, Stage::Open)
-            && (self.link.backlogged || self.deferred >= DEFERRED_HIGH)
+            && (self.link.backlogged || self.is_stopped() || self.deferred >= DEFERRED_HIGH)
             && self.in_flight.receive
             && !self.in_flight.cancel
+    }
+
+    /// Whether what arrives is held: the handler has paused it.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        matches!(self.stage, Stage::Open) && !self.link.flow.is_running()
     }
 
     /// The next deadline and what it is about.
@@ -155,13 +160,13 @@ impl<S> Peer<S> {
     fn alarm_open(&self, config: &Config) -> Option<(Time, Alarm)> {
         let idle = config
             .idle_timeout
-            .filter(|_| self.link.sender.closing() == Closing::Open)
+            .filter(|_| self.link.sender.closing() == Closing::Open && !self.is_stopped())
             .map(|timeout| (self.link.last_message.after(timeout), Alarm::Idle));
         let sign = match self.waiting {
             // What it is to answer has not left yet: the deadline of the send counts.
             Waiting::Pong | Waiting::Close if self.link.leaving > 0 => None,
             // Nor is it asked for a sign of life while nothing is read from it.
-            _ if self.link.backlogged => None,
+            _ if self.link.backlogged || self.is_stopped() => None,
             Waiting::Nothing => config
                 .ping_interval
                 .map(|interval| (self.last_received.after(interval), Alarm::Ping)),

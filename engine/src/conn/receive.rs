@@ -6,6 +6,7 @@ use crate::cause::{Cause, Closed, Closer};
 use crate::conn::arrival::Arrival;
 use crate::conn::connections::Connections;
 use crate::conn::end::tell_end;
+use crate::conn::flow::Flow;
 use crate::conn::peer::{Lingering, Peer, Stage, Waiting};
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Fault, Key, Lease};
@@ -144,7 +145,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     over = true;
                 }
             }
-            if link.terminated || link.share.is_spent(shared.turn, share_max) {
+            let stops = link.terminated || link.flow == Flow::Paused;
+            if stops || link.share.is_spent(shared.turn, share_max) {
                 break;
             }
         }
@@ -161,7 +163,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     /// After reading: what was written is to leave; a peer that takes nothing is read no more.
     fn read_finish(&mut self, key: Key) {
         let Self { slots, shared, .. } = self;
-        let Some(Peer { link, stage, .. }) = slots.at(key) else { return };
+        let Some(Peer { receiver, link, stage, .. }) = slots.at(key) else { return };
+        if link.flow == Flow::Paused {
+            // What the last message took goes back now: a pause may be long.
+            let (mut nothing, out): (&mut [u8], _) = (&mut [], &mut link.outbox.filling);
+            let event = receiver.next(&mut nothing, &mut link.sender, &mut shared.workspace, out);
+            debug_assert!(event.is_none(), "an event of no bytes");
+        }
         if link.outbox.filling.is_empty() {
             // An idle connection holds no buffer.
             shared.store.give(std::mem::take(&mut link.outbox.filling));

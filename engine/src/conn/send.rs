@@ -40,6 +40,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let closing = peer.link.sender.closing();
         if closing == Closing::CloseSent && peer.waiting != Waiting::Close {
             peer.waiting = Waiting::Close;
+            // The peer's answer is behind what it has sent before.
+            self.shared.resume(key, &mut peer.link);
             peer.link.leave();
             peer.since = now;
         }

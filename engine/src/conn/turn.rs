@@ -45,7 +45,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             let waits = peer.is_some_and(|peer| peer.link.share.is_spent(turn, share_max));
             match if waits { Some(arrival) } else { self.handle(arrival) } {
                 Some(arrival) => self.deferred.push_back(arrival),
-                None => self.resume(key),
+                None => self.undefer(key),
             }
         }
     }
@@ -77,21 +77,26 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
             left = self.handle(arrival);
             if left.is_none() {
-                self.resume(key);
+                self.undefer(key);
             }
         }
     }
 
     /// A deferred arrival has been handled. After the last one receiving goes on.
-    fn resume(&mut self, key: Key) {
+    fn undefer(&mut self, key: Key) {
         let Some(peer) = self.slots.at(key) else { return };
         peer.deferred = peer.deferred.saturating_sub(1);
         self.arm(key);
     }
 
-    /// Acts on an arrival. Gives back what is left of it, when the connection's share is spent.
-    fn handle(&mut self, mut arrival: Arrival) -> Option<Arrival> {
+    /// Acts on an arrival, or holds it while the connection is paused. Gives back what is left of
+    /// it, when the connection's share is spent.
+    pub(super) fn handle(&mut self, mut arrival: Arrival) -> Option<Arrival> {
         let key = arrival.key;
+        if self.holds(key) {
+            self.hold(arrival);
+            return None;
+        }
         match arrival.result {
             Ok(Some(mut lease)) => {
                 let bytes = lease.get_mut(arrival.from..).unwrap_or_default();
@@ -99,6 +104,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 if left > 0 {
                     arrival.from = lease.len() - left;
                     arrival.result = Ok(Some(lease));
+                    if self.holds(key) {
+                        self.hold(arrival);
+                        return None;
+                    }
                     return Some(arrival);
                 }
                 self.driver.recycle(lease);

@@ -8,6 +8,7 @@ use ringwire_protocol::{Close, Misuse, Payload, Prepared, Sender, Workspace};
 use crate::cause::Closer;
 use crate::config::{Config, Settings};
 use crate::conn::backlog::{Backlog, Outgoing};
+use crate::conn::flow::{Flow, Step};
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::round_trip::RoundTrip;
 use crate::conn::share::Share;
@@ -86,6 +87,7 @@ pub(crate) struct Link {
     pub(crate) leaving: u32,
     /// When the last message went in or out.
     pub(crate) last_message: Time,
+    pub(crate) flow: Flow,
     pub(crate) round_trip: RoundTrip,
     /// What it has had of the present turn.
     pub(crate) share: Share,
@@ -103,6 +105,7 @@ impl Link {
             closer: Closer::Nobody,
             leaving: 0,
             last_message: now,
+            flow: Flow::Running,
             round_trip: RoundTrip::new(),
             share: Share::new(),
         }
@@ -127,6 +130,8 @@ pub(crate) struct Shared {
     pub(crate) secret: Secret,
     /// Connections with something for the driver, each once.
     pub(crate) dirty: Vec<Key>,
+    /// Connections that have been resumed and not yet looked at.
+    pub(crate) resumed: Vec<Key>,
     /// The time of this turn.
     pub(crate) now: Time,
     /// The number of this turn. It wraps.
@@ -141,6 +146,23 @@ impl Shared {
     /// What names a connection of this worker to others.
     pub(crate) const fn id(&self, key: Key) -> ConnectionId {
         ConnectionId { worker: self.worker, key }
+    }
+
+    /// Wants nothing more from a connection. Once it closes, the peer's answer must be read.
+    pub(crate) fn pause(&mut self, key: Key, link: &mut Link) {
+        if link.sender.closing().is_open() {
+            link.flow = link.flow.on(Step::Pause);
+            // Its receive is cancelled when it is flushed.
+            self.mark(key, link);
+        }
+    }
+
+    /// Wants more from a connection that may be paused.
+    pub(crate) fn resume(&mut self, key: Key, link: &mut Link) {
+        if link.flow == Flow::Paused {
+            link.flow = link.flow.on(Step::Resume);
+            self.resumed.push(key);
+        }
     }
 
     /// Takes note that a connection has something for the driver.
@@ -283,6 +305,29 @@ impl<S> Connection<'_, S> {
         self.link.closer = Closer::Handler;
         self.shared.mark(self.key, self.link);
         Ok(())
+    }
+
+    /// Takes no more messages until [`Connection::resume`], so that what is behind this handler can
+    /// keep up: nothing is received, and the kernel slows the peer down. What has been received by
+    /// then is kept, and handed over first.
+    ///
+    /// Meanwhile the peer is neither idle nor asked for a sign of life, its own pings are not
+    /// answered, and that it has gone is seen when something is sent, or after the pause. A close
+    /// ends the pause, whoever begins it: the peer's answer must be read.
+    pub fn pause(&mut self) {
+        self.shared.pause(self.key, self.link);
+    }
+
+    /// Takes messages again. [`Handle::resume`](crate::Handle::resume) does so from elsewhere. The
+    /// first come when the handler has returned.
+    pub fn resume(&mut self) {
+        self.shared.resume(self.key, self.link);
+    }
+
+    /// Whether [`Connection::pause`] holds.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.link.flow == Flow::Paused
     }
 
     /// Ends the connection without a closing handshake. What has not left is lost; `error` and
