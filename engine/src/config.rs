@@ -171,7 +171,7 @@ impl Compression {
     }
 
     /// Each connection keeps its windows, from its first compressed message to its end: small
-    /// messages that resemble one another become smaller still, for 350 to 380 kilobytes at 15 bits.
+    /// messages that resemble one another become smaller still, for 350 to 380 kB at 15 bits.
     #[must_use]
     pub fn dedicated() -> Self {
         Self { policy: Policy::default(), ratio_max: u32::MAX }

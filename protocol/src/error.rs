@@ -197,6 +197,9 @@ pub enum Misuse {
     CloseCode(u16),
     /// The reason of a close frame has at most 123 bytes.
     CloseReasonTooLong,
+    /// zlib has failed in the middle of a message that is sent in fragments: its rest cannot be
+    /// sent. Only a defect in it explains that.
+    CompressionFailed,
     /// A client sends masked frames and the workspace has no source of masking keys.
     MaskingKeysMissing,
 }
@@ -215,6 +218,7 @@ impl fmt::Display for Misuse {
             Self::CloseReasonTooLong => {
                 formatter.write_str("the reason of a close has at most 123 bytes")
             }
+            Self::CompressionFailed => formatter.write_str("the message cannot be compressed"),
             Self::MaskingKeysMissing => {
                 formatter.write_str("a client needs a source of masking keys")
             }

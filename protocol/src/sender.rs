@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::closing::{Closing, Step, Verdict};
-use crate::deflate::{Agreed, Deflating, Policy};
+use crate::deflate::{Agreed, CompressError, Deflating, Policy};
 use crate::event::Payload;
 use crate::frame::close::Close;
 use crate::frame::header::{CONTROL_SIZE_MAX, Header, SIZE_MAX};
@@ -191,12 +191,14 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends a fragment of a message, never compressed. The first one says the kind of it, `fin`
+    /// Sends a fragment of a message. The first one says the kind of it, and whether it is
+    /// compressed: it is where compression was negotiated and this fragment is large enough. `fin`
     /// marks the last one. The fragments of a text end between characters, since each is a `str`;
     /// the RFC allows more.
     ///
     /// # Errors
-    /// As [`Sender::message`]; [`Misuse::MessageUnfinished`] where the kind changes.
+    /// As [`Sender::message`]; [`Misuse::MessageUnfinished`] where the kind changes,
+    /// [`Misuse::CompressionFailed`].
     pub fn fragment<'a>(
         &mut self,
         payload: impl Into<Payload<'a>>,
@@ -207,14 +209,59 @@ impl Sender {
         let payload = payload.into();
         self.may_send()?;
         let kind = kind(payload);
+        let first = self.unfinished.is_none();
         let opcode = match self.unfinished {
             None => kind.opcode(),
             Some(unfinished) if unfinished == kind => Opcode::Continuation,
             Some(_) => return Err(Misuse::MessageUnfinished),
         };
-        self.frame(fin, opcode, payload.as_bytes(), workspace, out)?;
+        workspace.traffic.frames_sent += 1;
+        // Before the window takes note of it: after that it has to be sent.
+        let masking_key = self.masking_key(workspace)?;
+        let mut compressed = workspace.take();
+        let part = payload.as_bytes();
+        let done = self.deflating.as_mut().and_then(|deflating| {
+            deflating.compress_part(part, first, fin, workspace, &mut compressed)
+        });
+        let sent = match done {
+            Some(Ok(())) => {
+                //= RFC 7692 6.1: An endpoint MUST NOT set the "Per-Message Compressed" bit of
+                //= control frames and non-first fragments of a data message.
+                workspace.traffic.compress(part.len(), compressed.len());
+                append(fin, first, opcode, masking_key, &compressed, out);
+                Ok(())
+            }
+            Some(Err(CompressError)) => Err(Misuse::CompressionFailed),
+            None => {
+                append(fin, false, opcode, masking_key, part, out);
+                Ok(())
+            }
+        };
+        workspace.give(compressed);
+        sent?;
         self.unfinished = if fin { None } else { Some(kind) };
         Ok(())
+    }
+
+    /// Sends a fragment as [`Sender::fragment`] does. Of a message whose first fragment is sent so,
+    /// nothing is compressed.
+    ///
+    /// # Errors
+    /// As [`Sender::fragment`].
+    pub fn fragment_uncompressed<'a>(
+        &mut self,
+        payload: impl Into<Payload<'a>>,
+        fin: bool,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
+        if self.unfinished.is_some() {
+            return self.fragment(payload, fin, workspace, out);
+        }
+        let deflating = self.deflating.take();
+        let sent = self.fragment(payload, fin, workspace, out);
+        self.deflating = deflating;
+        sent
     }
 
     /// Sends a ping of at most 125 bytes; it may come between fragments.

@@ -37,7 +37,7 @@ impl Traffic {
         compression_bytes_after: 0,
     };
 
-    /// Counts a message that was compressed.
+    /// Counts a message, or a fragment of one, that was compressed.
     pub(crate) const fn compress(&mut self, before: usize, after: usize) {
         self.messages_compressed += 1;
         self.compression_bytes_before += before as u64;

@@ -257,6 +257,22 @@ impl<S> Connection<'_, S> {
         })
     }
 
+    /// Sends a fragment, uncompressed: of a message whose first fragment is sent so, nothing is
+    /// compressed.
+    pub fn send_fragment_uncompressed<'m>(
+        &mut self,
+        fragment: impl Into<Payload<'m>>,
+        fin: bool,
+    ) -> Sent {
+        let fragment = fragment.into();
+        let kind = if fin { Kind::Message } else { Kind::Part };
+        self.append(fragment.as_bytes().len(), kind, |link, workspace, _| {
+            link.settle(workspace);
+            let out = &mut link.outbox.filling;
+            link.sender.fragment_uncompressed(fragment, fin, workspace, out)
+        })
+    }
+
     /// Sends a ping of at most 125 bytes. The engine sends its own as well
     /// ([`Config::ping_interval`]).
     pub fn ping(&mut self, payload: &[u8]) -> Sent {

@@ -83,24 +83,42 @@ impl Compressor {
         takeover: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), CompressError> {
-        if message.is_empty() {
-            // zlib writes nothing for a flush that follows a flush.
+        self.compress_part(message, true, takeover, out)
+    }
+
+    /// Appends the payload of the next part of a message, as one fragment of it; `last` says that
+    /// it is the last one. All parts must be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`CompressError`]: `out` is as it was, and of this message no more can be sent.
+    pub fn compress_part(
+        &mut self,
+        part: &[u8],
+        last: bool,
+        takeover: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressError> {
+        let start = out.len();
+        // zlib writes nothing for a flush that follows a flush.
+        if !part.is_empty() {
+            self.is_empty = false;
+            if !self.flush(part, out) || !out[start..].ends_with(&TAIL) {
+                out.truncate(start);
+                self.reset();
+                return Err(CompressError);
+            }
+            if last {
+                //= RFC 7692 7.2.1: Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail
+                //= end.
+                out.truncate(out.len() - TAIL.len());
+            }
+        } else if last {
             //= RFC 7692 7.2.3.6: The single octet 0x00 contains the header bits with "BFINAL" set
             //= to 0 and "BTYPE" set to 00, and 5 padding bits of 0.
             out.push(0);
-            return Ok(());
         }
-        let start = out.len();
-        self.is_empty = false;
-        let done = self.flush(message, out);
-        if !done || !out[start..].ends_with(&TAIL) {
-            out.truncate(start);
-            self.reset();
-            return Err(CompressError);
-        }
-        //= RFC 7692 7.2.1: Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end.
-        out.truncate(out.len() - TAIL.len());
-        if !takeover {
+        if last && !takeover {
             self.reset();
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Bounds, Compressor, DecompressError, Decompressor, Settings};
+use super::{Bounds, CompressError, Compressor, DecompressError, Decompressor, Settings};
 use crate::message::Assembler;
 use crate::pieces::Outlook;
 use crate::utf8::InvalidUtf8;
@@ -110,11 +110,13 @@ pub(crate) struct Deflating {
     size_min: usize,
     /// Held between messages with takeover only, and not before the first compressed one.
     compressor: Option<Compressor>,
+    /// Whether the message that is being sent in fragments is compressed.
+    is_active: bool,
 }
 
 impl Deflating {
     pub(crate) const fn new(settings: Settings, takeover: bool, size_min: usize) -> Self {
-        Self { settings, takeover, size_min, compressor: None }
+        Self { settings, takeover, size_min, compressor: None, is_active: false }
     }
 
     /// Whether a message's payload depends on those before it.
@@ -156,6 +158,34 @@ impl Deflating {
         workspace.pool().give_compressor(compressor);
         // With takeover the peer needs it for its window; without, the smaller one goes.
         done && out.len() < message.len()
+    }
+
+    /// Appends the compressed payload of a fragment to `out`. `None`, with `out` as it was, where
+    /// the message goes out uncompressed: its first fragment decides.
+    pub(crate) fn compress_part(
+        &mut self,
+        part: &[u8],
+        first: bool,
+        last: bool,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), CompressError>> {
+        if first {
+            self.is_active = self.takes(part.len());
+        }
+        if !self.is_active {
+            return None;
+        }
+        let held = self.compressor.take();
+        let mut compressor = held.or_else(|| workspace.pool().compressor(self.settings))?;
+        let done = compressor.compress_part(part, last, self.takeover, out);
+        self.is_active = !last;
+        if last && !self.takeover {
+            workspace.pool().give_compressor(compressor);
+        } else {
+            self.compressor = Some(compressor);
+        }
+        Some(done)
     }
 
     /// Gives the memory back.

@@ -2,5 +2,6 @@
 
 mod deflate;
 mod deflate_any;
+mod deflate_fragments;
 mod pair;
 mod prepared;
