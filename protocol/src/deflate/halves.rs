@@ -1,5 +1,6 @@
 //! What the two halves of a connection add where compression was negotiated.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Bounds, CompressError, Compressor, DecompressError, Decompressor, Settings};
@@ -20,7 +21,7 @@ pub(crate) struct Inflating {
     /// Bytes of it that have arrived, compressed.
     size: usize,
     /// Held between messages with takeover only, and not before the first compressed one.
-    decompressor: Option<Decompressor>,
+    decompressor: Option<Box<Decompressor>>,
 }
 
 impl Inflating {
@@ -109,7 +110,7 @@ pub(crate) struct Deflating {
     takeover: bool,
     size_min: usize,
     /// Held between messages with takeover only, and not before the first compressed one.
-    compressor: Option<Compressor>,
+    compressor: Option<Box<Compressor>>,
     /// Whether the message that is being sent in fragments is compressed.
     is_active: bool,
 }

@@ -1,5 +1,6 @@
 //! Compressors and decompressors between two uses.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Compressor, Decompressor, Settings};
@@ -20,8 +21,10 @@ use super::{Compressor, Decompressor, Settings};
 pub struct Pool {
     /// `compressors.len() <= count_max`, and so for `decompressors`.
     count_max: usize,
-    compressors: Vec<Compressor>,
-    decompressors: Vec<Decompressor>,
+    #[expect(clippy::vec_box, reason = "the boxes pass to connections, which keep a pointer each")]
+    compressors: Vec<Box<Compressor>>,
+    #[expect(clippy::vec_box, reason = "the boxes pass to connections, which keep a pointer each")]
+    decompressors: Vec<Box<Decompressor>>,
 }
 
 impl Pool {
@@ -33,16 +36,16 @@ impl Pool {
 
     /// A compressor with `settings`; `None` as for [`Compressor::new`].
     #[must_use]
-    pub fn compressor(&mut self, settings: Settings) -> Option<Compressor> {
+    pub fn compressor(&mut self, settings: Settings) -> Option<Box<Compressor>> {
         // The last one given is the one whose memory is still near.
         match self.compressors.iter().rposition(|idle| idle.settings() == settings) {
             Some(index) => Some(self.compressors.swap_remove(index)),
-            None => Compressor::new(settings),
+            None => Compressor::new(settings).map(Box::new),
         }
     }
 
     /// Takes a compressor back.
-    pub fn give_compressor(&mut self, mut compressor: Compressor) {
+    pub fn give_compressor(&mut self, mut compressor: Box<Compressor>) {
         if self.compressors.len() < self.count_max {
             compressor.reset();
             self.compressors.push(compressor);
@@ -51,12 +54,12 @@ impl Pool {
 
     /// A decompressor: any one serves any connection.
     #[must_use]
-    pub fn decompressor(&mut self) -> Decompressor {
+    pub fn decompressor(&mut self) -> Box<Decompressor> {
         self.decompressors.pop().unwrap_or_default()
     }
 
     /// Takes a decompressor back, also one that has failed.
-    pub fn give_decompressor(&mut self, mut decompressor: Decompressor) {
+    pub fn give_decompressor(&mut self, mut decompressor: Box<Decompressor>) {
         if self.decompressors.len() < self.count_max {
             decompressor.reset();
             self.decompressors.push(decompressor);
@@ -82,9 +85,9 @@ mod tests {
         let other = Settings { level: 2, ..settings };
         let mut pool = Pool::new(2);
         for _ in 0..3 {
-            let compressor = Compressor::new(settings).unwrap();
+            let compressor = Box::new(Compressor::new(settings).unwrap());
             pool.give_compressor(compressor);
-            pool.give_decompressor(Decompressor::new());
+            pool.give_decompressor(Box::default());
         }
         assert_eq!((pool.compressors.len(), pool.decompressors.len()), (2, 2));
         assert_eq!(pool.compressor(other).unwrap().settings(), other);
