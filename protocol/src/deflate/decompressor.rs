@@ -41,10 +41,13 @@ pub struct Decompressor {
     stream: Stream,
     /// Bytes of the message that have gone in.
     size_in: usize,
-    /// Bytes of the message that the sink has got. `size_out <= bounds.size_max`.
+    /// Bytes of the message that have been handed over. `size_out <= bounds.size_max`.
     size_out: usize,
     /// `CHUNK_SIZE_IDLE` bytes, or `CHUNK_SIZE` once there was enough to fill them.
     chunk: Box<[u8]>,
+    /// Bytes of `chunk` that the last step has written. `chunk_size <= chunk.len()`.
+    chunk_size: usize,
+    look: Look,
 }
 
 /// Whether a block that calls itself the last one has been read.
@@ -54,10 +57,30 @@ enum Stream {
     Ended,
 }
 
+/// When the ratio is looked at: as all that so many bytes add to the message has been handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// When more bytes have gone in.
+    Later,
+    /// When what has gone in has come out.
+    Due,
+    /// In the next step.
+    Next,
+}
+
+/// Whether a step has given all that its input holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// There may be more.
+    Running,
+    /// All of it: more must arrive, or the message ends here.
+    Dry,
+}
+
 /// How large a message may become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Bytes of the decompressed message. Not one more reaches the sink.
+    /// Bytes of the decompressed message. Not one more is handed over.
     pub size_max: usize,
     /// How many times the compressed size the decompressed one may be. It counts from
     /// [`Bounds::RATIO_FROM`] on, and is looked at after every 64 bytes of the compressed message
@@ -86,6 +109,8 @@ impl Decompressor {
             size_in: 0,
             size_out: 0,
             chunk: chunk(CHUNK_SIZE_IDLE),
+            chunk_size: 0,
+            look: Look::Later,
         }
     }
 
@@ -101,63 +126,93 @@ impl Decompressor {
         sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), DecompressError<E>> {
         let mut rest = piece;
-        // What is worth compressing becomes twice as large at least.
-        if piece.len() > CHUNK_SIZE_IDLE / 2 {
-            self.outgrow();
-        }
-        while !rest.is_empty() {
-            let until_look = match bounds.ratio_max {
-                u32::MAX => rest.len(),
-                _ => LOOK_EVERY - self.size_in % LOOK_EVERY,
-            };
-            let (part, after) = rest.split_at(rest.len().min(until_look));
-            self.drain(part, bounds, sink)?;
-            self.size_in = self.size_in.saturating_add(part.len());
-            rest = after;
-            if part.len() == until_look {
-                self.look(bounds)?;
+        self.arrive(piece.len());
+        loop {
+            let flow = self.pull(&mut rest, Self::CHUNK_SIZE, bounds)?;
+            if self.chunk_size > 0 {
+                sink(self.chunk()).map_err(DecompressError::Sink)?;
+            }
+            if flow == Flow::Dry {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
-    /// Hands over everything that `part` adds to the message.
-    fn drain<E>(
-        &mut self,
-        part: &[u8],
-        bounds: &Bounds,
-        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), DecompressError<E>> {
-        let mut rest = part;
-        loop {
-            if self.stream == Stream::Ended {
-                if rest.is_empty() {
-                    return Ok(());
-                }
-                // A new stream begins at the next byte. Its window is empty: a compressor that
-                // has finished its stream has begun another one just so.
-                self.restart();
-            }
-            // One byte more than allowed, to see whether there is one.
-            let room = (bounds.size_max.saturating_sub(self.size_out)).saturating_add(1);
-            let room = room.min(self.chunk.len());
-            let (taken, written, status) = self.step(rest, room, InflateFlush::NoFlush);
-            rest = rest.get(taken..).unwrap_or_default();
-            // What came out before an error counts before it. Otherwise what a message is found
-            // guilty of would depend on how it was cut.
-            self.deliver(written, bounds, sink)?;
-            if written == self.chunk.len() {
-                self.outgrow();
-            }
-            match status {
-                Err(_) => return Err(DecompressError::Corrupt),
-                Ok(Status::StreamEnd) => self.stream = Stream::Ended,
-                Ok(_) if written < room && rest.is_empty() => return Ok(()),
-                // Of what is left, or of the room, zlib must have used something.
-                Ok(_) if written == 0 && taken == 0 => return Err(DecompressError::Corrupt),
-                Ok(_) => {}
-            }
+    /// Takes note of `size` bytes that have arrived and are to be pulled from.
+    pub(crate) fn arrive(&mut self, size: usize) {
+        // What is worth compressing becomes twice as large at least.
+        if size > CHUNK_SIZE_IDLE / 2 {
+            self.outgrow();
         }
+    }
+
+    /// Decompresses one chunk, of at most `room` bytes, and takes what it needs of `input`. It is
+    /// in [`chunk`](Self::chunk) then, and may be empty.
+    ///
+    /// This is how a message that grows a thousandfold is taken without holding it: whoever pulls
+    /// decides when the next chunk comes. What came out before an error is a chunk before it.
+    /// Otherwise what a message is found guilty of would depend on how it was cut.
+    pub(crate) fn pull<E>(
+        &mut self,
+        input: &mut &[u8],
+        room: usize,
+        bounds: &Bounds,
+    ) -> Result<Flow, DecompressError<E>> {
+        if self.chunk_size == self.chunk.len() {
+            self.outgrow();
+        }
+        self.chunk_size = 0;
+        if self.look == Look::Next {
+            self.check_ratio(bounds)?;
+            self.look = Look::Later;
+        }
+        if self.stream == Stream::Ended {
+            if input.is_empty() || self.look == Look::Due {
+                return Ok(self.drained(input));
+            }
+            // A new stream begins at the next byte. Its window is empty: a compressor that has
+            // finished its stream has begun another one just so.
+            self.restart();
+        }
+        // When no byte is allowed any more, room for one shows whether there is one.
+        let allowed = bounds.size_max.saturating_sub(self.size_out);
+        let room = room.min(self.chunk.len()).min(allowed).max(1);
+        let until_look = match (self.look, bounds.ratio_max) {
+            (Look::Due | Look::Next, _) => 0,
+            (Look::Later, u32::MAX) => input.len(),
+            (Look::Later, _) => LOOK_EVERY - self.size_in % LOOK_EVERY,
+        };
+        let part = input.get(..until_look).unwrap_or(input);
+        let output = self.chunk.get_mut(..room).unwrap_or_default();
+        let (taken, written, status) = step(&mut self.inflate, part, output, InflateFlush::NoFlush);
+        let is_taken = taken == part.len();
+        *input = input.get(taken..).unwrap_or_default();
+        self.size_in = self.size_in.saturating_add(taken);
+        if taken > 0 && taken == until_look {
+            self.look = Look::Due;
+        }
+        if written > allowed {
+            return Err(DecompressError::TooBig);
+        }
+        self.size_out += written;
+        self.chunk_size = written;
+        match status {
+            Err(_) if written > 0 => Ok(Flow::Running),
+            Err(_) => Err(DecompressError::Corrupt),
+            Ok(Status::StreamEnd) => {
+                self.stream = Stream::Ended;
+                Ok(if is_taken { self.drained(input) } else { Flow::Running })
+            }
+            Ok(_) if written < room && is_taken => Ok(self.drained(input)),
+            // Of what is left, or of the room, zlib must have used something.
+            Ok(_) if written == 0 && taken == 0 => Err(DecompressError::Corrupt),
+            Ok(_) => Ok(Flow::Running),
+        }
+    }
+
+    /// What the last step gave, until the next one.
+    pub(crate) fn chunk(&mut self) -> &mut [u8] {
+        self.chunk.get_mut(..self.chunk_size).unwrap_or_default()
     }
 
     /// Ends the message. Without `takeover` the window is forgotten.
@@ -170,7 +225,20 @@ impl Decompressor {
     /// has it: with an empty block without compression, or with a last block;
     /// [`DecompressError::TooDense`].
     pub fn finish<E>(&mut self, bounds: &Bounds, takeover: bool) -> Result<(), DecompressError<E>> {
-        self.look(bounds)?;
+        self.end(bounds, takeover)?;
+        if takeover {
+            self.shrink();
+        }
+        Ok(())
+    }
+
+    /// As [`finish`](Self::finish), while the last chunk is still to be used.
+    pub(crate) fn end<E>(
+        &mut self,
+        bounds: &Bounds,
+        takeover: bool,
+    ) -> Result<(), DecompressError<E>> {
+        self.check_ratio(bounds)?;
         if self.stream == Stream::Running {
             //= RFC 7692 7.2.2: Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the
             //= payload of the message.
@@ -178,27 +246,33 @@ impl Decompressor {
             // With `Block` zlib stops where a block ends. If it leaves just the fifth byte, the
             // tail was the end of the empty block that it has to be, and not data of another one.
             let probe = [a, b, c, d, 0];
-            let room = self.chunk.len();
-            let (taken, written, status) = self.step(&probe, room, InflateFlush::Block);
+            // Nothing may come out, so little room is enough.
+            let (taken, written, status) =
+                step(&mut self.inflate, &probe, &mut [0; 8], InflateFlush::Block);
             let goes_on = status.is_ok_and(|status| status != Status::StreamEnd);
             if taken != TAIL.len() || written != 0 || !goes_on {
                 return Err(DecompressError::Corrupt);
             }
         }
-        (self.size_in, self.size_out) = (0, 0);
-        if takeover && self.chunk.len() > CHUNK_SIZE_IDLE {
-            // A connection of its own holds this decompressor between its messages.
-            self.chunk = chunk(CHUNK_SIZE_IDLE);
-        }
+        (self.size_in, self.size_out, self.look) = (0, 0, Look::Later);
         if !takeover || self.stream == Stream::Ended {
             self.restart();
         }
         Ok(())
     }
 
+    /// Keeps little memory: a connection of its own holds this decompressor between its messages.
+    pub(crate) fn shrink(&mut self) {
+        self.chunk_size = 0;
+        if self.chunk.len() > CHUNK_SIZE_IDLE {
+            self.chunk = chunk(CHUNK_SIZE_IDLE);
+        }
+    }
+
     /// Forgets everything, also an error, as for another connection.
     pub fn reset(&mut self) {
-        (self.size_in, self.size_out) = (0, 0);
+        (self.size_in, self.size_out, self.look) = (0, 0, Look::Later);
+        self.chunk_size = 0;
         self.restart();
     }
 
@@ -213,40 +287,17 @@ impl Decompressor {
         self.stream = Stream::Running;
     }
 
-    /// One call of zlib, into the first `room` bytes of the chunk: bytes taken, bytes written. With
-    /// an error, those before it.
-    fn step(
-        &mut self,
-        input: &[u8],
-        room: usize,
-        flush: InflateFlush,
-    ) -> (usize, usize, Result<Status, InflateError>) {
-        let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
-        let output = self.chunk.get_mut(..room).unwrap_or_default();
-        let status = self.inflate.decompress(input, output, flush);
-        let taken = usize::try_from(self.inflate.total_in() - before_in).unwrap_or(0);
-        let written = usize::try_from(self.inflate.total_out() - before_out).unwrap_or(0);
-        (taken, written, status)
-    }
-
-    /// Hands over what has been written, as far as it is allowed.
-    fn deliver<E>(
-        &mut self,
-        written: usize,
-        bounds: &Bounds,
-        sink: &mut impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), DecompressError<E>> {
-        let allowed = written.min(bounds.size_max.saturating_sub(self.size_out));
-        self.size_out += allowed;
-        let chunk = self.chunk.get(..allowed).unwrap_or_default();
-        if !chunk.is_empty() {
-            sink(chunk).map_err(DecompressError::Sink)?;
+    /// All that has gone in has come out.
+    fn drained(&mut self, input: &[u8]) -> Flow {
+        if self.look == Look::Due {
+            self.look = Look::Next;
+            return Flow::Running;
         }
-        if written > allowed { Err(DecompressError::TooBig) } else { Ok(()) }
+        if input.is_empty() { Flow::Dry } else { Flow::Running }
     }
 
     /// Compares what has come out with what has gone in.
-    fn look<E>(&self, bounds: &Bounds) -> Result<(), DecompressError<E>> {
+    fn check_ratio<E>(&self, bounds: &Bounds) -> Result<(), DecompressError<E>> {
         let ratio_max = usize::try_from(bounds.ratio_max).unwrap_or(usize::MAX);
         let dense = self.size_out > self.size_in.saturating_mul(ratio_max);
         if dense && self.size_out > Bounds::RATIO_FROM {
@@ -254,6 +305,20 @@ impl Decompressor {
         }
         Ok(())
     }
+}
+
+/// One call of zlib: bytes taken, bytes written. With an error, those before it.
+fn step(
+    inflate: &mut Inflate,
+    input: &[u8],
+    output: &mut [u8],
+    flush: InflateFlush,
+) -> (usize, usize, Result<Status, InflateError>) {
+    let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
+    let status = inflate.decompress(input, output, flush);
+    let taken = usize::try_from(inflate.total_in() - before_in).unwrap_or(0);
+    let written = usize::try_from(inflate.total_out() - before_out).unwrap_or(0);
+    (taken, written, status)
 }
 
 impl Default for Decompressor {
