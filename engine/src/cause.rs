@@ -68,6 +68,7 @@ pub enum Limit {
     FrameSize,
     /// Bytes in a message, or of what a compressed one becomes
     /// ([`Limits::message_size_max`](crate::Limits::message_size_max),
+    /// [`Limits::streamed_size_max`](crate::Limits::streamed_size_max),
     /// [`Compression::ratio_max`](crate::Compression::ratio_max)).
     MessageSize,
     /// Frames in a message

@@ -66,7 +66,7 @@ pub struct Config {
     /// Bytes queued and in flight to one peer above which `send` refuses. A message that starts
     /// below and ends above is refused whole. What had arrived when the high mark was passed is
     /// still handed over, at most `buffers` times `buffer_size`: who answers all of it leaves room
-    /// for that. Default 64 MiB: three messages of the default maximum.
+    /// for that. Chunks wait instead. Default 64 MiB: three messages of the default maximum.
     pub outbox_size_max: usize,
     /// Bytes queued and in flight to one peer from which on nothing more is read from it, so that a
     /// peer that does not take its answers cannot ask for more. Default 1 MiB: above what the
@@ -238,6 +238,9 @@ impl Settings {
         if config.limits.message_size_max == 0 {
             return Err(ConfigError::Zero { field: "limits.message_size_max" });
         }
+        if config.limits.streamed_size_max == 0 {
+            return Err(ConfigError::Zero { field: "limits.streamed_size_max" });
+        }
         if config.limits.fragments_max == 0 {
             return Err(ConfigError::Zero { field: "limits.fragments_max" });
         }
@@ -296,6 +299,7 @@ mod tests {
             resolved(|config| config.buffer_size = 63),
             resolved(|config| config.turn_size_max = 0),
             resolved(|config| config.limits.message_size_max = 0),
+            resolved(|config| config.limits.streamed_size_max = 0),
             resolved(|config| config.limits.fragments_max = 0),
             resolved(|config| config.outbox_low = config.outbox_high + 1),
             resolved(|config| config.outbox_size_max = config.outbox_high - 1),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringwire_protocol::Message;
 use ringwire_protocol::handshake::Response;
+use ringwire_protocol::{Chunk, Message};
 
 use crate::cause::{Cause, Closed};
 use crate::conn::{Connection, Upgrade};
@@ -13,8 +13,9 @@ use crate::request::Request;
 /// factory that [`Server::run`](crate::Server::run) takes, so a method needs no locks; it must not
 /// block, since all connections of its worker wait for it.
 ///
-/// For each connection: `upgrade`, `open`, any number of `message`, `pong` and `drain`, then
-/// `close`; before `close` comes `error` when the end is not a clean closing handshake.
+/// For each connection: `upgrade`, `open`, any number of `message`, `chunk`, `pong` and
+/// `drain`, then `close`; before `close` comes `error` when the end is not a clean closing
+/// handshake.
 ///
 /// ```
 /// use ringwire::{Connection, Handler, Message};
@@ -49,6 +50,80 @@ pub trait Handler {
 
     /// A message has arrived. It may be changed in place, and is gone when the method returns.
     fn message(&mut self, connection: &mut Connection<'_, Self::State>, message: Message<'_>);
+
+    /// A chunk of a message has arrived, on a connection that takes messages in chunks
+    /// ([`Upgrade::streaming`], [`Connection::set_streaming`]): nothing is called for the whole
+    /// message, and nothing but [`Limits::streamed_size_max`](crate::Limits::streamed_size_max)
+    /// bounds it. Where the message is cut is up to the network. After a chunk that is not the last
+    /// comes the next one, or the end of the connection: then the message is cut short.
+    ///
+    /// A handler that answers faster than its peer reads is called no more while
+    /// [`Connection::buffered`] is above [`Config::outbox_high`](crate::Config::outbox_high), also
+    /// in the middle of a message, until `drain` has been called.
+    ///
+    /// The default closes with 1011: to ask for chunks and not to take them is this side's mistake.
+    /// To ignore them would lose data in silence, and the peer has done nothing that it could mend.
+    ///
+    /// ```
+    /// use ringwire::{Chunk, Connection, Handler, Message, Request, Upgrade};
+    ///
+    /// /// Adds up what is uploaded, of any size.
+    /// struct Sum;
+    ///
+    /// impl Handler for Sum {
+    ///     type State = u64;
+    ///
+    ///     fn upgrade(&mut self, _: &Request<'_>) -> Upgrade<u64> {
+    ///         Upgrade::accept().streaming(true)
+    ///     }
+    ///
+    ///     fn message(&mut self, _: &mut Connection<'_, u64>, _: Message<'_>) {}
+    ///
+    ///     fn chunk(&mut self, connection: &mut Connection<'_, u64>, chunk: Chunk<'_>) {
+    ///         if chunk.is_first {
+    ///             *connection.state() = 0;
+    ///         }
+    ///         let bytes = chunk.part.as_bytes();
+    ///         *connection.state() += bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    ///         if chunk.is_last {
+    ///             let sum = connection.state().to_string();
+    ///             connection.send(&sum);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::io::{Read, Write};
+    /// use ringwire::{Config, Server};
+    ///
+    /// let config = Config { workers: 1, pin_workers: false, ..Config::default() };
+    /// let server = Server::bind("127.0.0.1:0", config)?;
+    /// # let (address, handle) = (server.address(), server.handle());
+    /// # let client = std::thread::spawn(move || -> std::io::Result<Vec<u8>> {
+    /// #     let mut stream = std::net::TcpStream::connect(address)?;
+    /// #     let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+    /// #         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    /// #         Sec-WebSocket-Version: 13\r\n\r\n";
+    /// #     stream.write_all(request.as_bytes())?;
+    /// #     // A million times seven, masked with zeros, then a close.
+    /// #     stream.write_all(b"\x82\xff\0\0\0\0\0\x0f\x42\x40\0\0\0\0")?;
+    /// #     stream.write_all(&[7; 1_000_000])?;
+    /// #     stream.write_all(b"\x88\x80\0\0\0\0")?;
+    /// #     let mut answer = Vec::new();
+    /// #     stream.read_to_end(&mut answer)?;
+    /// #     handle.stop_now();
+    /// #     Ok(answer)
+    /// # });
+    /// server.run(|_worker| Sum)?;
+    /// # let answer = client.join().expect("the client does not panic")?;
+    /// # assert!(answer.ends_with(b"\x81\x077000000\x88\0"), "{}", answer.escape_ascii());
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn chunk(&mut self, connection: &mut Connection<'_, Self::State>, chunk: Chunk<'_>) {
+        // Chunks go on arriving until the peer has answered: the first call has closed.
+        let _closing = connection.close(1011, "messages are not taken in chunks");
+    }
 
     /// There is room again: the bytes that have not left were above
     /// [`Config::outbox_high`](crate::Config::outbox_high), as

@@ -67,7 +67,7 @@ pub use handler::Handler;
 pub use request::Request;
 pub use ringwire_protocol::deflate::Policy as DeflatePolicy;
 pub use ringwire_protocol::handshake::{Limits as HandshakeLimits, Response};
-pub use ringwire_protocol::{Limits, Message, Misuse, Payload, Prepared, Violation};
+pub use ringwire_protocol::{Chunk, Limits, Message, Misuse, Payload, Prepared, Violation};
 pub use server::Server;
 pub use slow::{Overflow, SlowConsumer};
 pub use stats::{Sample, Stats};

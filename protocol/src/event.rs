@@ -15,6 +15,8 @@ use crate::utf8::Text;
 pub enum Event<'a> {
     /// A whole message.
     Message(Message<'a>),
+    /// The next chunk of a message, where messages are taken in chunks.
+    Chunk(Chunk<'a>),
     /// A ping of at most 125 bytes. Its pong has been written.
     Ping(&'a [u8]),
     /// A pong of at most 125 bytes, asked for or not.
@@ -26,7 +28,8 @@ pub enum Event<'a> {
     Failed(Violation),
 }
 
-/// A whole message, lent as mutable: a parser that works in place can run on it.
+/// A whole message, or what a [`Chunk`] has of one, lent as mutable: a parser that works in place
+/// can run on it.
 #[derive(Debug)]
 pub enum Message<'a> {
     /// Valid UTF-8.
@@ -62,6 +65,22 @@ impl Message<'_> {
             Self::Binary(bytes) => Payload::Binary(bytes),
         }
     }
+}
+
+/// A chunk of a message that is taken as it arrives, and never held whole.
+///
+/// The chunks of a message, from its first to its last, together are the message. Where one is cut
+/// says nothing: that follows from how the bytes arrived. A message that breaks the protocol, or
+/// whose connection ends, has no last chunk.
+#[derive(Debug)]
+pub struct Chunk<'a> {
+    /// Text, which never ends within a character, or bytes: of one kind in all chunks of a message.
+    /// Empty in the last one only, if at all.
+    pub part: Message<'a>,
+    /// Whether the message begins with it.
+    pub is_first: bool,
+    /// Whether the message ends with it. An empty message is one chunk, first and last.
+    pub is_last: bool,
 }
 
 /// Something to send: text or bytes. Both kinds of string and of slice turn into it.
@@ -127,5 +146,11 @@ impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
 impl<'a> From<&'a Message<'_>> for Payload<'a> {
     fn from(message: &'a Message<'_>) -> Self {
         message.payload()
+    }
+}
+
+impl<'a> From<&'a Chunk<'_>> for Payload<'a> {
+    fn from(chunk: &'a Chunk<'_>) -> Self {
+        chunk.part.payload()
     }
 }

@@ -27,7 +27,7 @@
 //! | [`mask`] | masking, one file per instruction set |
 //! | [`utf8`] | validation that may stop and go on anywhere, one file per instruction set |
 //! | [`deflate`] | `permessage-deflate` (RFC 7692): negotiation, compressor, decompressor |
-//! | `message`, `pieces` | fragments put together, within limits |
+//! | `message`, `pieces` | fragments put together, or handed over in chunks, within limits |
 //! | `receiver`, `sender` | the two halves |
 //! | `prepared` | one message for many connections |
 //! | `closing` | the closing handshake as one state machine |
@@ -56,7 +56,7 @@ mod workspace;
 
 pub use closing::Closing;
 pub use error::{Misuse, Violation};
-pub use event::{Event, Message, Payload};
+pub use event::{Chunk, Event, Message, Payload};
 pub use frame::Role;
 pub use frame::close::Close;
 pub use limits::Limits;

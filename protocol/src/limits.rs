@@ -8,6 +8,11 @@ pub struct Limits {
     /// large enough for what a browser sends in one piece, small enough that a few thousand of them
     /// do not end a server.
     pub message_size_max: usize,
+    /// Bytes of a message that is taken in chunks
+    /// ([`Receiver::set_streaming`](crate::Receiver::set_streaming)), in place of
+    /// `message_size_max` and `frame_size_max`. Default `u64::MAX`: nothing of it is held, so that
+    /// it costs no more than as many bytes in several messages, which no limit forbids.
+    pub streamed_size_max: u64,
     /// Bytes of the payload of one data frame. Default 16 MiB: no bound of its own below that of
     /// the message.
     pub frame_size_max: usize,
@@ -19,6 +24,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message_size_max: 16 << 20, frame_size_max: 16 << 20, fragments_max: 262_144 }
+        Self {
+            message_size_max: 16 << 20,
+            streamed_size_max: u64::MAX,
+            frame_size_max: 16 << 20,
+            fragments_max: 262_144,
+        }
     }
 }

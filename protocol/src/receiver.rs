@@ -4,14 +4,20 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::deflate::{Agreed, Inflating};
-use crate::event::{Event, Message};
+use crate::event::{Chunk, Event, Message};
 use crate::frame::close::Close;
 use crate::frame::header::{Header, SIZE_MAX};
 use crate::frame::{Opcode, Role};
-use crate::message::{Assembler, Kind};
+use crate::message::{Assembler, Kind, Place, Portion};
 use crate::pieces::Outlook;
 use crate::sender::Sender;
-use crate::{Violation, Workspace, mask, utf8};
+use crate::{Violation, Workspace, mask};
+
+mod pulled;
+mod streaming;
+
+use pulled::{Frame, Pulled, Stage, advance, message};
+use streaming::Wrong;
 
 /// The receiving half of a connection.
 ///
@@ -43,11 +49,13 @@ use crate::{Violation, Workspace, mask, utf8};
 #[derive(Debug)]
 pub struct Receiver {
     role: Role,
+    /// Whether messages that begin are handed over in chunks.
+    streams: bool,
     stage: Stage,
     /// The start of a header that has not arrived whole. `header_size < SIZE_MAX`.
     header: [u8; SIZE_MAX],
     header_size: u8,
-    /// The message that comes in pieces.
+    /// The message that comes in pieces, put together or handed over in chunks.
     assembler: Assembler,
     /// The payload of a control frame that comes in pieces, at most 125 bytes, as if it were a
     /// message.
@@ -59,55 +67,13 @@ pub struct Receiver {
     offset: u64,
 }
 
-/// Where in the stream of frames the next byte belongs.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    /// To a header.
-    Header,
-    /// To the payload of a frame.
-    Payload(Frame),
-    /// To a header, once the memory of the message handed over from `assembler` is given back.
-    MessageDelivered,
-    /// To a header, once the memory of the control frame handed over from `control` is given back.
-    ControlDelivered,
-    /// Nowhere: it is discarded.
-    Over,
-}
-
-/// The frame whose payload is arriving.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    /// Bytes of payload that have not arrived.
-    remaining: u64,
-    masking_key: Option<[u8; 4]>,
-    /// Bytes of payload that have arrived, as far as the masking key minds: modulo four.
-    phase: u8,
-    fin: bool,
-    opcode: Opcode,
-}
-
-/// What one look at the input gave. It does not borrow the receiver.
-enum Pulled<'i> {
-    /// The input has been used up.
-    Nothing,
-    /// A frame or a piece of one went into the assembler; there is more to look at.
-    Absorbed,
-    /// A message that lies whole in the input, unmasked.
-    Whole(Kind, &'i mut [u8]),
-    /// The assembler's message is whole.
-    Gathered,
-    /// A control frame that lies whole in the input, unmasked.
-    Control(Opcode, &'i mut [u8]),
-    /// The control frame that came in pieces is whole.
-    ControlGathered(Opcode),
-}
-
 impl Receiver {
     /// The receiving half of a connection that has just been opened; `role` is this side's.
     #[must_use]
     pub const fn new(role: Role) -> Self {
         Self {
             role,
+            streams: false,
             stage: Stage::Header,
             header: [0; SIZE_MAX],
             header_size: 0,
@@ -143,6 +109,41 @@ impl Receiver {
         let takeover = agreed.takeover(self.role.peer());
         self.inflating = Some(Box::new(Inflating::new(takeover, ratio_max)));
         self
+    }
+
+    /// Whether the messages that begin from now on are handed over in chunks, as they arrive
+    /// ([`Event::Chunk`]), and never held whole. One that has begun goes on as it is. Default
+    /// `false`.
+    ///
+    /// [`Limits::streamed_size_max`](crate::Limits::streamed_size_max) bounds such a message, and
+    /// what a connection holds of it is a character of four bytes or, where it is compressed, the
+    /// decompressor's window and one chunk.
+    ///
+    /// ```
+    /// use ringwire_protocol::frame::Role;
+    /// use ringwire_protocol::{Event, Limits, Receiver, Sender, Workspace};
+    ///
+    /// let mut workspace = Workspace::new(Limits::default());
+    /// let (mut receiver, mut sender) = (Receiver::new(Role::Client), Sender::new(Role::Client));
+    /// receiver.set_streaming(true);
+    /// let mut chunks = Vec::new();
+    /// // A text of 14 bytes, which arrives in two reads that cut a character.
+    /// for read in [&b"\x81\x0e10 \xe2\x82"[..], b"\xac, thanks"] {
+    ///     let mut input = &mut read.to_vec()[..];
+    ///     while let Some(event) =
+    ///         receiver.next(&mut input, &mut sender, &mut workspace, &mut Vec::new())
+    ///     {
+    ///         if let Event::Chunk(chunk) = event {
+    ///             chunks.push((chunk.part.as_text().map(str::to_owned), chunk.is_last));
+    ///         }
+    ///     }
+    /// }
+    /// let text = |text: &str| Some(text.to_owned());
+    /// let expected = [(text("10 "), false), (text("€"), false), (text(", thanks"), true)];
+    /// assert_eq!(chunks, expected);
+    /// ```
+    pub const fn set_streaming(&mut self, streams: bool) {
+        self.streams = streams;
     }
 
     /// The next event in `input`, or `None` when all of it has been used.
@@ -191,6 +192,13 @@ impl Receiver {
         }
     }
 
+    /// Whether [`next`](Self::next) may have an event though no more bytes have arrived: a
+    /// compressed message that is taken in chunks is decompressed as they are pulled.
+    #[must_use]
+    pub fn holds_more(&self) -> bool {
+        self.inflating.as_ref().is_some_and(|inflating| inflating.holds_more())
+    }
+
     /// The connection has ended: what the receiver holds goes to other connections of `workspace`.
     pub fn retire(mut self, workspace: &mut Workspace) {
         self.reclaim(workspace);
@@ -207,13 +215,17 @@ impl Receiver {
         out: &mut Vec<u8>,
     ) -> Result<Event<'e>, Violation> {
         let (opcode, payload): (Opcode, &'e [u8]) = match pulled {
-            Pulled::Whole(Kind::Binary, bytes) => {
-                return Ok(Event::Message(Message::Binary(bytes)));
+            Pulled::Chunk(portion, place) => return Ok(self.chunk(portion, place)),
+            Pulled::Inflated(kind, size, place) => {
+                return self.chunk_inflated(kind, size, place);
             }
-            Pulled::Whole(Kind::Text, bytes) => {
+            Pulled::Whole(kind, bytes) => {
                 let size = bytes.len();
-                return match utf8::text(bytes) {
-                    Ok(text) => Ok(Event::Message(Message::Text(text))),
+                return match message(kind, bytes) {
+                    Ok(part) if self.streams => {
+                        Ok(Event::Chunk(Chunk { part, is_first: true, is_last: true }))
+                    }
+                    Ok(message) => Ok(Event::Message(message)),
                     Err(error) => Err(self.violation_before_end(error.into(), size - error.offset)),
                 };
             }
@@ -250,6 +262,31 @@ impl Receiver {
                 Ok(Event::Pong(payload))
             }
         }
+    }
+
+    /// A chunk that is lent where it arrived, or that was carried.
+    fn chunk<'e, 'i: 'e>(&'e mut self, portion: Portion<'i>, place: Place) -> Event<'e> {
+        let Place { is_first, is_last } = place;
+        let part = match portion {
+            Portion::Pushed(part) => part,
+            Portion::Carried => self.assembler.carried(),
+        };
+        Event::Chunk(Chunk { part, is_first, is_last })
+    }
+
+    /// A chunk that is lent where it was decompressed. That its text is valid is known already; to
+    /// look again costs little beside the decompression, and spares remembering what it is about.
+    fn chunk_inflated(
+        &mut self,
+        kind: Kind,
+        size: usize,
+        place: Place,
+    ) -> Result<Event<'_>, Violation> {
+        let Place { is_first, is_last } = place;
+        let inflating = self.inflating.as_mut();
+        let bytes = inflating.and_then(|inflating| inflating.chunk().get_mut(..size));
+        let bytes = bytes.unwrap_or_default();
+        Ok(Event::Chunk(Chunk { part: message(kind, bytes)?, is_first, is_last }))
     }
 
     /// Looks at the input once: at a header, or at a piece of payload.
@@ -326,7 +363,7 @@ impl Receiver {
         let Header { fin, compressed, opcode, masking_key, length } = header;
         if !opcode.is_control() {
             let inflates = compressed || self.inflating.as_ref().is_some_and(|it| it.is_active());
-            self.assembler.check(opcode, length, inflates, workspace.limits())?;
+            self.assembler.check(opcode, length, inflates, self.streams, workspace.limits())?;
         }
         workspace.traffic.frames_received += 1;
         // A peer that lives long enough to wrap it has sent 16 million terabytes.
@@ -351,9 +388,9 @@ impl Receiver {
             });
         }
         if opcode.is_control() {
-            self.control.begin(Some(Kind::Binary), workspace);
+            self.control.begin(Some(Kind::Binary), false, workspace);
         } else {
-            self.assembler.begin(kind, workspace);
+            self.assembler.begin(kind, self.streams, workspace);
             if let (true, Some(inflating)) = (compressed, &mut self.inflating) {
                 inflating.begin(workspace);
             }
@@ -371,11 +408,30 @@ impl Receiver {
         input: &mut &'i mut [u8],
         workspace: &mut Workspace,
     ) -> Result<Pulled<'i>, Violation> {
+        if !frame.opcode.is_control()
+            && let Some(streamed) = self.assembler.streamed()
+        {
+            let inflating = self.inflating.as_deref_mut().filter(|it| it.is_active());
+            let look = match inflating {
+                Some(inflating) => {
+                    streaming::pull_inflated(&mut frame, streamed, inflating, input, workspace)
+                }
+                None => streaming::pull(&mut frame, streamed, input),
+            };
+            return match look {
+                Ok(look) => {
+                    self.stage = look.stage(frame);
+                    Ok(look.pulled)
+                }
+                Err(Wrong { violation, distance }) => {
+                    self.offset = self.offset.wrapping_sub(distance);
+                    Err(violation)
+                }
+            };
+        }
         let remaining = usize::try_from(frame.remaining).unwrap_or(usize::MAX);
         let piece = advance(input, remaining.min(input.len()));
-        if let Some(key) = frame.masking_key {
-            mask::apply(piece, key, usize::from(frame.phase));
-        }
+        frame.unmask(piece);
         let rest = remaining - piece.len();
         if frame.opcode.is_control() {
             self.control.push(piece, Outlook::Known(rest))?;
@@ -384,15 +440,13 @@ impl Receiver {
                 return Err(self.violation_before_end(violation, rest));
             }
             if rest == 0 && frame.fin {
-                inflating.finish(workspace)?;
+                inflating.finish(workspace.limits().message_size_max)?;
             }
         } else if let Err(error) = self.assembler.push(piece, Outlook::Known(rest)) {
             return Err(self.violation_before_end(error.into(), remaining - error.offset));
         }
         if rest > 0 {
             frame.remaining = rest as u64;
-            let phase = (usize::from(frame.phase) + piece.len()) & 3;
-            frame.phase = u8::try_from(phase).unwrap_or(0);
             self.stage = Stage::Payload(frame);
             return Ok(Pulled::Nothing);
         }
@@ -412,7 +466,12 @@ impl Receiver {
     #[inline]
     fn reclaim(&mut self, workspace: &mut Workspace) {
         match self.stage {
-            Stage::MessageDelivered => self.assembler.reset(workspace),
+            Stage::MessageDelivered => {
+                self.assembler.reset(workspace);
+                if let Some(inflating) = &mut self.inflating {
+                    inflating.release(workspace);
+                }
+            }
             Stage::ControlDelivered => self.control.reset(workspace),
             Stage::Header | Stage::Payload(_) | Stage::Over => return,
         }
@@ -446,12 +505,4 @@ fn fail<'e>(
 ) -> Event<'e> {
     sender.fail(violation, workspace, out);
     Event::Failed(violation)
-}
-
-/// Splits the first `size` bytes off, which must be there.
-#[inline]
-fn advance<'i>(input: &mut &'i mut [u8], size: usize) -> &'i mut [u8] {
-    let (taken, rest) = core::mem::take(input).split_at_mut(size);
-    *input = rest;
-    taken
 }

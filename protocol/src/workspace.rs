@@ -90,9 +90,9 @@ impl Workspace {
     }
 
     /// A message of which nothing has arrived.
-    pub(crate) fn begin(&mut self, kind: Kind) -> Box<Assembly> {
-        let buffer = self.take();
-        let assembly = Assembly::new(kind, buffer);
+    pub(crate) fn begin(&mut self, kind: Kind, streams: bool) -> Box<Assembly> {
+        let assembly =
+            if streams { Assembly::streamed(kind) } else { Assembly::new(kind, self.take()) };
         match self.ended.pop() {
             Some(mut place) => {
                 *place = assembly;

@@ -153,6 +153,7 @@ impl Peer {
             let mut input = &mut bytes[..];
             let read = match self.receiver.next(&mut input, sender, workspace, &mut out) {
                 Some(Event::Message(message)) => Some(Ok(OwnedMessage::from(&message))),
+                Some(Event::Chunk(chunk)) => panic!("{chunk:?}, and no chunks are taken"),
                 Some(Event::Close(close)) => Some(Err(close.code)),
                 Some(Event::Failed(violation)) => panic!("the server violated: {violation}"),
                 Some(Event::Ping(_) | Event::Pong(_)) | None => None,

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ringwire::{Connection, Handler, Message};
+use ringwire::{Connection, Handler, Limits, Message};
+use ringwire_protocol::{Event, Receiver, Role, Sender, Workspace};
 use ringwire_tests::{
     BINARY, Client, FIN, Frame, Length, Neighbor, TEXT, TestServer, binary, config, header, text,
 };
@@ -191,4 +192,33 @@ fn lengths_that_are_only_declared() {
     // Each holds the bytes that came, in a buffer that grows by doubling, and what the neighbour
     // needs comes once.
     assert!(bytes <= 50 * 256, "{bytes} bytes for {} declared", 50 * DECLARED);
+}
+
+#[test]
+fn a_message_in_chunks_is_not_held() {
+    const SIZE: u64 = 1 << 30;
+    let _alone = COUNTING.lock().expect("no other test has failed");
+    let mut read = vec![0x37; 16 << 10];
+    let mut head = header(FIN | TEXT, Length::Long(SIZE), Some([0x16; 4]));
+    let (mut receiver, mut sender) = (Receiver::new(Role::Server), Sender::new(Role::Server));
+    let (mut workspace, mut out) = (Workspace::new(Limits::default()), Vec::new());
+    receiver.set_streaming(true);
+    let (mut size, mut is_over) = (0, false);
+    let before = BYTES.load(Ordering::Relaxed);
+    COUNTED.set(true);
+    let mut input = &mut head[..];
+    while !is_over {
+        while let Some(event) = receiver.next(&mut input, &mut sender, &mut workspace, &mut out) {
+            let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+            size += chunk.part.as_bytes().len() as u64;
+            is_over = chunk.is_last;
+        }
+        read.fill(0x37);
+        input = &mut read;
+    }
+    COUNTED.set(false);
+    let bytes = BYTES.load(Ordering::Relaxed) - before;
+    assert_eq!(size, SIZE);
+    // The worker of another test may be ending meanwhile, which is counted as well.
+    assert!(bytes < 64 << 10, "{bytes} bytes were allocated");
 }

@@ -213,7 +213,8 @@ fn a_violation_names_its_section_and_its_byte() {
 
 #[test]
 fn a_limit_is_no_violation() {
-    let limits = Limits { message_size_max: 50, frame_size_max: 40, fragments_max: 2 };
+    let limits =
+        Limits { message_size_max: 50, frame_size_max: 40, fragments_max: 2, ..Limits::default() };
     let begun = frame(BINARY, [0; 40]);
     let cases = [
         (header(FIN | BINARY, Length::Short(41), Some([0; 4])), "frame_size"),

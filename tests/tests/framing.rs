@@ -100,7 +100,12 @@ fn reserved_opcodes() {
 
 #[test]
 fn the_limits() {
-    let limits = Limits { message_size_max: 300, frame_size_max: 200, fragments_max: 4 };
+    let limits = Limits {
+        message_size_max: 300,
+        frame_size_max: 200,
+        fragments_max: 4,
+        ..Limits::default()
+    };
     let (server, _events) = TestServer::echo(Config { limits, ..config() });
     let (most, rest) = ([b'x'; 200], [b'x'; 100]);
     let accepted = [

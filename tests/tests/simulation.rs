@@ -6,7 +6,10 @@ use std::env;
 use std::time::Duration;
 
 use ringwire::simulation::{Faults, Peer, Simulation};
-use ringwire::{Cause, Closed, Config, Connection, ConnectionId, Handler, Limits, Message};
+use ringwire::{
+    Cause, Chunk, Closed, Config, Connection, ConnectionId, Handler, Limits, Message, Request,
+    Upgrade,
+};
 use ringwire_protocol::handshake::{self, ClientRequest, Head};
 use ringwire_protocol::{Close, Event, Receiver, Role, Sender, Workspace};
 
@@ -27,10 +30,17 @@ struct Told {
     closed: bool,
     failed: bool,
     terminated: bool,
+    /// The text that is arriving in chunks.
+    text: Vec<u8>,
 }
 
 impl Handler for Books {
     type State = Told;
+
+    /// Every other connection takes its messages in chunks.
+    fn upgrade(&mut self, _: &Request<'_>) -> Upgrade<Told> {
+        Upgrade::accept().streaming(self.opened % 2 == 1)
+    }
 
     fn open(&mut self, connection: &mut Connection<'_, Told>) {
         assert!(!connection.state().open, "opened twice");
@@ -50,6 +60,20 @@ impl Handler for Books {
             assert!(connection.close(4321, "as asked").is_ok() || !connection.is_open());
         } else {
             connection.send(&message);
+        }
+    }
+
+    /// Echoes bytes chunk by chunk, and text when its last has come.
+    fn chunk(&mut self, connection: &mut Connection<'_, Told>, mut chunk: Chunk<'_>) {
+        assert!(connection.state().open && !connection.state().closed, "a chunk after the end");
+        let Chunk { part: Message::Text(text), .. } = &mut chunk else {
+            connection.send_fragment(&chunk, chunk.is_last);
+            return;
+        };
+        connection.state().text.extend_from_slice(text.as_bytes());
+        if chunk.is_last {
+            let mut all = std::mem::take(&mut connection.state().text);
+            self.message(connection, Message::Binary(&mut all));
         }
     }
 
@@ -173,6 +197,7 @@ impl Client {
         {
             match event {
                 Event::Message(message) => messages.push(message.as_bytes().to_vec()),
+                Event::Chunk(chunk) => panic!("{chunk:?}, and no chunks are taken"),
                 Event::Ping(_) => {}
                 Event::Pong(payload) => assert_eq!(payload, b"are you there"),
                 Event::Close(close) => code = close.code,

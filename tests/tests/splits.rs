@@ -23,6 +23,7 @@ impl From<Event<'_>> for Seen {
         match event {
             Event::Message(Message::Text(text)) => Self::Text(text.as_str().to_owned()),
             Event::Message(Message::Binary(bytes)) => Self::Binary(bytes.to_vec()),
+            Event::Chunk(chunk) => panic!("{chunk:?}, and no chunks are taken"),
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
             Event::Close(close) => Self::Close(close.code, close.reason.to_owned()),
@@ -42,7 +43,12 @@ struct Side {
 
 impl Side {
     fn new() -> Self {
-        let limits = Limits { message_size_max: 500, frame_size_max: 400, fragments_max: 6 };
+        let limits = Limits {
+            message_size_max: 500,
+            frame_size_max: 400,
+            fragments_max: 6,
+            ..Limits::default()
+        };
         Self {
             receiver: Receiver::new(Role::Server),
             sender: Sender::new(Role::Server),

@@ -86,7 +86,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Decision::Accept(acceptance) => acceptance,
             Decision::Refuse(response) => return Err(Refused { response, head_only: false }),
         };
-        let Acceptance { state, subprotocol, headers, compression } = acceptance;
+        let Acceptance { state, subprotocol, headers, compression, streaming } = acceptance;
         let compression = compression.unwrap_or_else(|| shared.config().compression);
         let agreed = compression.and_then(|compression| {
             let agreed = deflate::negotiate(request.extensions(), &compression.policy)?;
@@ -106,6 +106,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         match accept.encode(&upgrade, &mut peer.link.outbox.filling) {
             Ok(()) => {
                 peer.state = state;
+                peer.link.streaming = streaming;
                 if let Some((agreed, Compression { policy, ratio_max })) = agreed {
                     peer.receiver = Receiver::new(Role::Server).with_deflate(&agreed, ratio_max);
                     peer.link.sender = Sender::new(Role::Server).with_deflate(&agreed, &policy);
@@ -132,7 +133,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         match link.flow {
             _ if link.terminated => 0,
             Flow::Paused => rest.len(),
-            Flow::Running | Flow::Resuming => self.read_messages(key, rest),
+            Flow::Running | Flow::Full | Flow::Resuming => self.read_messages(key, rest),
         }
     }
 

@@ -75,10 +75,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             return;
         }
         let bytes = pieces.rest();
-        let left = if bytes.is_empty() { 0 } else { self.read(key, bytes) };
+        let holds_more = self.slots.at(key).is_some_and(|peer| peer.receiver.holds_more());
+        let left = if bytes.is_empty() && !holds_more { 0 } else { self.read(key, bytes) };
         pieces.keep(left);
         let Some(peer) = self.slots.at(key) else { return };
-        if left == 0 {
+        if left == 0 && !peer.receiver.holds_more() {
             peer.link.flow = peer.link.flow.on(Step::Released);
         }
         if peer.is_stopped() {

@@ -1,6 +1,6 @@
 //! What arrives: bytes into events, events into the handler's methods.
 
-use ringwire_protocol::Event;
+use ringwire_protocol::{Close, Event};
 
 use crate::cause::{Cause, Closed, Closer};
 use crate::conn::arrival::Arrival;
@@ -112,18 +112,22 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let aside = link.set_aside();
         let mut input = bytes;
         let mut over = false;
-        while let Some(event) = receiver.next(
-            &mut input,
-            &mut link.sender,
-            &mut shared.workspace,
-            &mut link.outbox.filling,
-        ) {
+        loop {
+            receiver.set_streaming(link.streaming);
+            let (sender, out) = (&mut link.sender, &mut link.outbox.filling);
+            let event = receiver.next(&mut input, sender, &mut shared.workspace, out);
+            let Some(event) = event else { break };
             link.share.spend(&event);
             let mut connection = Connection { key, state, link, shared };
             match event {
                 Event::Message(message) => {
                     connection.on_message(message.as_bytes().len());
                     handler.message(&mut connection, message);
+                }
+                Event::Chunk(chunk) => {
+                    connection.on_chunk(&chunk);
+                    handler.chunk(&mut connection, chunk);
+                    link.fill();
                 }
                 // The pong has been written.
                 Event::Ping(_) => {}
@@ -132,11 +136,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     handler.pong(&mut connection, payload, measured);
                 }
                 Event::Close(close) => {
-                    let code = close.code.unwrap_or(1005);
-                    let cause = connection.link.closer.completed(code);
-                    let reason = close.reason;
-                    let closed = Closed { code, reason, clean: true, cause: &cause };
-                    tell_end(handler, &mut connection, closed);
+                    tell_close(handler, &mut connection, close);
                     over = true;
                 }
                 Event::Failed(violation) => {
@@ -145,7 +145,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     over = true;
                 }
             }
-            let stops = link.terminated || link.flow == Flow::Paused;
+            let stops = link.terminated || matches!(link.flow, Flow::Paused | Flow::Full);
             if stops || link.share.is_spent(shared.turn, share_max) {
                 break;
             }
@@ -164,7 +164,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     fn read_finish(&mut self, key: Key) {
         let Self { slots, shared, .. } = self;
         let Some(Peer { receiver, link, stage, .. }) = slots.at(key) else { return };
-        if link.flow == Flow::Paused {
+        if receiver.holds_more() {
+            shared.wait(key, link);
+        } else if link.flow == Flow::Paused {
             // What the last message took goes back now: a pause may be long.
             let (mut nothing, out): (&mut [u8], _) = (&mut [], &mut link.outbox.filling);
             let event = receiver.next(&mut nothing, &mut link.sender, &mut shared.workspace, out);
@@ -203,4 +205,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Stage::Terminating => {}
         }
     }
+}
+
+/// Both close frames have passed.
+fn tell_close<H: Handler>(
+    handler: &mut H,
+    connection: &mut Connection<'_, H::State>,
+    close: Close<'_>,
+) {
+    let code = close.code.unwrap_or(1005);
+    let cause = connection.link.closer.completed(code);
+    let closed = Closed { code, reason: close.reason, clean: true, cause: &cause };
+    tell_end(handler, connection, closed);
 }

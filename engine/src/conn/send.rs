@@ -134,6 +134,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if matches!(stage, Stage::Open) {
             handler.drain(&mut Connection { key, state, link, shared });
         }
+        shared.drained(key, link);
         self.arm(key);
     }
 }

@@ -39,6 +39,7 @@ impl Share {
     pub(crate) fn spend(&mut self, event: &Event<'_>) {
         let size = match event {
             Event::Message(message) => message.as_bytes().len(),
+            Event::Chunk(chunk) => chunk.part.as_bytes().len(),
             Event::Ping(_) | Event::Pong(_) | Event::Close(_) | Event::Failed(_) => 0,
         };
         let blocks = u16::try_from(size.div_ceil(BLOCK).max(1)).unwrap_or(u16::MAX);

@@ -36,6 +36,7 @@ pub(crate) struct Acceptance<S> {
     pub(crate) headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     /// In place of the configuration's, if the handler has chosen.
     pub(crate) compression: Option<Option<Compression>>,
+    pub(crate) streaming: bool,
 }
 
 impl<S: Default> Upgrade<S> {
@@ -43,7 +44,8 @@ impl<S: Default> Upgrade<S> {
     pub fn accept() -> Self {
         let (subprotocol, headers) = (None, Vec::new());
         let state = S::default();
-        let acceptance = Acceptance { state, subprotocol, headers, compression: None };
+        let (compression, streaming) = (None, false);
+        let acceptance = Acceptance { state, subprotocol, headers, compression, streaming };
         Self { decision: Decision::Accept(acceptance) }
     }
 }
@@ -85,6 +87,17 @@ impl<S> Upgrade<S> {
     pub fn compression(mut self, compression: Option<Compression>) -> Self {
         if let Decision::Accept(acceptance) = &mut self.decision {
             acceptance.compression = Some(compression);
+        }
+        self
+    }
+
+    /// Takes the connection's messages in chunks, by [`Handler::chunk`](crate::Handler::chunk), and
+    /// never holds one whole. Default `false`. [`Connection::set_streaming`] changes it later.
+    ///
+    /// [`Connection::set_streaming`]: crate::Connection::set_streaming
+    pub fn streaming(mut self, streaming: bool) -> Self {
+        if let Decision::Accept(acceptance) = &mut self.decision {
+            acceptance.streaming = streaming;
         }
         self
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use ringwire_protocol::{Close, Misuse, Payload, Prepared, Sender, Workspace};
+use ringwire_protocol::{Chunk, Close, Misuse, Payload, Prepared, Sender, Workspace};
 
 use crate::cause::Closer;
 use crate::config::{Config, Settings};
@@ -81,6 +81,8 @@ pub(crate) struct Link {
     pub(crate) backlogged: bool,
     /// The handler wants it to end at once.
     pub(crate) terminated: bool,
+    /// The handler takes messages in chunks.
+    pub(crate) streaming: bool,
     pub(crate) closer: Closer,
     /// Bytes that have to leave before the ping or the close that is waited on has left.
     /// `leaving <= outbox.buffered()`.
@@ -102,12 +104,20 @@ impl Link {
             dirty: false,
             backlogged: false,
             terminated: false,
+            streaming: false,
             closer: Closer::Nobody,
             leaving: 0,
             last_message: now,
             flow: Flow::Running,
             round_trip: RoundTrip::new(),
             share: Share::new(),
+        }
+    }
+
+    /// After a chunk: a handler that is backlogged takes no other.
+    pub(crate) const fn fill(&mut self) {
+        if self.backlogged {
+            self.flow = self.flow.on(Step::Fill);
         }
     }
 
@@ -162,6 +172,23 @@ impl Shared {
         if link.flow == Flow::Paused {
             link.flow = link.flow.on(Step::Resume);
             self.resumed.push(key);
+        }
+    }
+
+    /// There is room again for what a handler answers to chunks, unless it has been filled already.
+    pub(crate) fn drained(&mut self, key: Key, link: &mut Link) {
+        if link.flow == Flow::Full && !link.backlogged {
+            link.flow = link.flow.on(Step::Drain);
+            self.resumed.push(key);
+        }
+    }
+
+    /// Goes on in the next turn with what the decompressor has, before anything is received.
+    pub(crate) fn wait(&mut self, key: Key, link: &mut Link) {
+        if link.flow == Flow::Running {
+            link.flow = link.flow.on(Step::Wait);
+            self.resumed.push(key);
+            self.mark(key, link);
         }
     }
 
@@ -353,6 +380,31 @@ impl<S> Connection<'_, S> {
         self.shared.mark(self.key, self.link);
     }
 
+    /// Takes messages in chunks, by [`Handler::chunk`](crate::Handler::chunk), or whole. One that
+    /// has begun to arrive goes on as it is, also one of which nothing has been handed over.
+    ///
+    /// ```
+    /// use ringwire::{Chunk, Connection, Handler, Message};
+    ///
+    /// /// Takes one large message after each that announces it.
+    /// struct Announced;
+    ///
+    /// impl Handler for Announced {
+    ///     type State = ();
+    ///
+    ///     fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
+    ///         connection.set_streaming(message.as_text() == Some("upload"));
+    ///     }
+    ///
+    ///     fn chunk(&mut self, connection: &mut Connection<'_, ()>, chunk: Chunk<'_>) {
+    ///         connection.set_streaming(!chunk.is_last);
+    ///     }
+    /// }
+    /// ```
+    pub const fn set_streaming(&mut self, streaming: bool) {
+        self.link.streaming = streaming;
+    }
+
     /// Bytes that have not left for the peer: queued and in flight.
     #[must_use]
     pub fn buffered(&self) -> usize {
@@ -403,6 +455,13 @@ impl<S> Connection<'_, S> {
         self.link.last_message = self.shared.now;
         self.shared.stats.messages_received += 1;
         self.shared.stats.payload_bytes_received += size as u64;
+    }
+
+    /// Takes note of a chunk that has arrived. With its last the message has.
+    pub(super) fn on_chunk(&mut self, chunk: &Chunk<'_>) {
+        self.link.last_message = self.shared.now;
+        self.shared.stats.messages_received += u64::from(chunk.is_last);
+        self.shared.stats.payload_bytes_received += chunk.part.as_bytes().len() as u64;
     }
 
     /// Takes note of a pong that has arrived, and says what it measures.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Bounds, CompressError, Compressor, DecompressError, Decompressor, Settings};
+use super::{Bounds, CompressError, Compressor, DecompressError, Decompressor, Flow, Settings};
 use crate::message::Assembler;
 use crate::pieces::Outlook;
 use crate::utf8::InvalidUtf8;
@@ -11,22 +11,39 @@ use crate::{Limits, Violation, Workspace};
 
 /// The receiver's part: the message that arrives compressed.
 ///
-/// `begin` at its first frame, `push` for each piece of payload, `finish` after the last one.
+/// `begin` at its first frame, `push` for each piece of payload, `finish` after the last one, and
+/// `release` when the message has been used. One that is handed over in chunks is pulled instead of
+/// pushed: `arrive` for each piece, and `pull` until it is dry.
 #[derive(Debug)]
 pub(crate) struct Inflating {
     takeover: bool,
     ratio_max: u32,
     /// Whether the message that is arriving is compressed.
     is_active: bool,
-    /// Bytes of it that have arrived, compressed.
+    /// Bytes of it that have arrived, compressed, without those that are too many.
     size: usize,
+    /// Bytes at the start of the input that have arrived, unmasked, and have not been pulled.
+    ready: usize,
+    /// The last of those: there are more than a message may take. `excess <= ready`.
+    excess: usize,
+    /// Whether the last pull left something that needs no more input.
+    holds_more: bool,
     /// Held between messages with takeover only, and not before the first compressed one.
     decompressor: Option<Box<Decompressor>>,
 }
 
 impl Inflating {
     pub(crate) const fn new(takeover: bool, ratio_max: u32) -> Self {
-        Self { takeover, ratio_max, is_active: false, size: 0, decompressor: None }
+        Self {
+            takeover,
+            ratio_max,
+            is_active: false,
+            size: 0,
+            ready: 0,
+            excess: 0,
+            holds_more: false,
+            decompressor: None,
+        }
     }
 
     pub(crate) const fn is_active(&self) -> bool {
@@ -35,7 +52,8 @@ impl Inflating {
 
     pub(crate) fn begin(&mut self, workspace: &mut Workspace) {
         self.is_active = true;
-        self.size = 0;
+        (self.size, self.ready, self.excess) = (0, 0, 0);
+        self.holds_more = false;
         if self.decompressor.is_none() {
             self.decompressor = Some(workspace.pool().decompressor());
         }
@@ -49,30 +67,91 @@ impl Inflating {
         limits: &Limits,
     ) -> Result<(), Violation> {
         let Some(decompressor) = &mut self.decompressor else { return Ok(()) };
-        let bounds = bounds(limits, self.ratio_max);
+        let bounds = Bounds { size_max: limits.message_size_max, ratio_max: self.ratio_max };
         let size_max = bounds.size_max;
         // What is wrong with the bytes before one too many comes first, however they were cut.
         let room = compressed_max(size_max).saturating_sub(self.size);
         let (piece, excess) = piece.split_at(piece.len().min(room));
         self.size += piece.len();
         let mut sink = |chunk: &[u8]| {
-            let rest = size_max.saturating_sub(assembler.size() + chunk.len());
+            let size = usize::try_from(assembler.size()).unwrap_or(usize::MAX);
+            let rest = size_max.saturating_sub(size.saturating_add(chunk.len()));
             assembler.push(chunk, Outlook::AtMost(rest))
         };
         decompressor.inflate(piece, &bounds, &mut sink).map_err(violation)?;
         if excess.is_empty() { Ok(()) } else { Err(Violation::MessageTooBig) }
     }
 
-    pub(crate) fn finish(&mut self, workspace: &mut Workspace) -> Result<(), Violation> {
-        self.is_active = false;
+    /// Bytes at the start of the input that have arrived and have not been pulled.
+    pub(crate) const fn ready(&self) -> usize {
+        self.ready
+    }
+
+    /// Takes note of a piece that lies, unmasked, behind those that are ready.
+    pub(crate) fn arrive(&mut self, size: usize, limits: &Limits) {
+        let room = compressed_max(streamed_max(limits)).saturating_sub(self.size);
+        let counted = size.min(room);
+        self.size += counted;
+        self.ready += size;
+        self.excess += size - counted;
         if let Some(decompressor) = &mut self.decompressor {
-            let bounds = bounds(workspace.limits(), self.ratio_max);
-            decompressor.finish(&bounds, self.takeover).map_err(violation)?;
+            decompressor.arrive(counted);
         }
-        if !self.takeover {
-            self.stop(workspace);
+    }
+
+    /// Decompresses the next chunk, of at most `room` bytes, out of what is `ready`: how many bytes
+    /// of that it took.
+    pub(crate) fn pull(
+        &mut self,
+        ready: &[u8],
+        room: usize,
+        limits: &Limits,
+    ) -> Result<(usize, Flow), Violation> {
+        let Some(decompressor) = &mut self.decompressor else { return Ok((0, Flow::Dry)) };
+        let bounds = Bounds { size_max: streamed_max(limits), ratio_max: self.ratio_max };
+        let allowed = ready.get(..ready.len().saturating_sub(self.excess)).unwrap_or_default();
+        let mut rest = allowed;
+        let flow = decompressor.pull(&mut rest, room, &bounds).map_err(violation)?;
+        let taken = allowed.len() - rest.len();
+        self.ready = self.ready.saturating_sub(taken);
+        self.holds_more = flow == Flow::Running;
+        Ok((taken, flow))
+    }
+
+    /// Whether there may be another chunk though no more bytes have arrived.
+    pub(crate) const fn holds_more(&self) -> bool {
+        self.is_active && self.holds_more
+    }
+
+    /// What the last pull gave, until the next one.
+    pub(crate) fn chunk(&mut self) -> &mut [u8] {
+        self.decompressor.as_mut().map_or(&mut [], |held| held.chunk())
+    }
+
+    /// After a pull that has come dry: whether more bytes have arrived than a message may take.
+    pub(crate) const fn check(&self) -> Result<(), Violation> {
+        if self.excess == 0 { Ok(()) } else { Err(Violation::MessageTooBig) }
+    }
+
+    /// Ends the message, of at most `size_max` bytes. A chunk of it may still be lent.
+    pub(crate) fn finish(&mut self, size_max: usize) -> Result<(), Violation> {
+        self.is_active = false;
+        let bounds = Bounds { size_max, ratio_max: self.ratio_max };
+        match &mut self.decompressor {
+            Some(decompressor) => decompressor.end(&bounds, self.takeover).map_err(violation),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The message has been used: what the next one does not need is given back.
+    pub(crate) fn release(&mut self, workspace: &mut Workspace) {
+        if self.is_active {
+            return;
+        }
+        match &mut self.decompressor {
+            Some(decompressor) if self.takeover => decompressor.shrink(),
+            _ => self.stop(workspace),
+        }
     }
 
     /// Gives the memory back.
@@ -84,8 +163,9 @@ impl Inflating {
     }
 }
 
-const fn bounds(limits: &Limits, ratio_max: u32) -> Bounds {
-    Bounds { size_max: limits.message_size_max, ratio_max }
+/// The bound of a message that is handed over in chunks, as far as this machine can count.
+pub(crate) fn streamed_max(limits: &Limits) -> usize {
+    usize::try_from(limits.streamed_size_max).unwrap_or(usize::MAX)
 }
 
 fn violation(error: DecompressError<InvalidUtf8>) -> Violation {

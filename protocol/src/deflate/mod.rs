@@ -41,8 +41,9 @@ mod pool;
 mod tests;
 
 pub use compressor::{CompressError, Compressor, Settings};
+pub(crate) use decompressor::Flow;
 pub use decompressor::{Bounds, DecompressError, Decompressor};
-pub(crate) use halves::{Deflating, Inflating};
+pub(crate) use halves::{Deflating, Inflating, streamed_max};
 pub use negotiation::{Agreed, Policy, negotiate};
 pub use offer::{NegotiationError, Offer, accept};
 pub use parameters::ParameterError;

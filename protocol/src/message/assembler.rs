@@ -1,7 +1,10 @@
 //! Puts together a message that comes in more than one piece: several frames, or one frame in
-//! several reads. A message that lies whole in the received bytes never comes here.
+//! several reads. A message that lies whole in the received bytes never comes here, and of one that
+//! is handed over in chunks only the place in it does.
 
-use super::assembly::{Assembly, Kind};
+use super::assembly::Assembly;
+use super::kind::Kind;
+use super::streamed::Streamed;
 use crate::event::Message;
 use crate::frame::Opcode;
 use crate::pieces::Outlook;
@@ -30,19 +33,26 @@ impl Assembler {
         self.assembly.is_some()
     }
 
-    /// Bytes put together so far.
-    pub(crate) fn size(&self) -> usize {
+    /// Bytes that have arrived so far.
+    pub(crate) fn size(&self) -> u64 {
         self.assembly.as_ref().map_or(0, |assembly| assembly.size())
+    }
+
+    /// The message, if it is handed over as it arrives.
+    pub(crate) fn streamed(&mut self) -> Option<&mut Streamed> {
+        self.assembly.as_mut()?.as_streamed()
     }
 
     /// Checks the header of a data frame against what has come before it and against the limits.
     /// Nothing is kept and nothing reserved: a length that is only declared costs nothing.
+    /// `streams`: a message that begins is handed over as it arrives.
     #[inline]
     pub(crate) fn check(
         &self,
         opcode: Opcode,
         length: u64,
         compressed: bool,
+        streams: bool,
         limits: &Limits,
     ) -> Result<(), Violation> {
         //= RFC 6455 5.4: The fragments of one message MUST NOT be interleaved between the
@@ -53,18 +63,21 @@ impl Assembler {
             (true, false) => return Err(Violation::ContinuationUnexpected),
             (false, true) => return Err(Violation::ContinuationExpected),
         }
-        let Ok(length) = usize::try_from(length) else { return Err(Violation::FrameTooBig) };
-        if length > limits.frame_size_max {
+        let streams = self.assembly.as_ref().map_or(streams, |assembly| assembly.is_streamed());
+        let (frame_size_max, message_size_max) = match streams {
+            true => (u64::MAX, limits.streamed_size_max),
+            false => (limits.frame_size_max as u64, limits.message_size_max as u64),
+        };
+        if length > frame_size_max {
             return Err(Violation::FrameTooBig);
         }
         let Some(assembly) = &self.assembly else {
-            let fits = length <= limits.message_size_max;
+            let fits = length <= message_size_max;
             return if fits { Ok(()) } else { Err(Violation::MessageTooBig) };
         };
-        // `size() <= message_size_max` holds before, so the difference cannot wrap.
         // What a compressed frame adds shows only when it is decompressed, and is bounded there.
         let size = if compressed { 0 } else { assembly.size() };
-        if length > limits.message_size_max - size {
+        if length > message_size_max.saturating_sub(size) {
             return Err(Violation::MessageTooBig);
         }
         if assembly.fragments >= limits.fragments_max {
@@ -74,9 +87,9 @@ impl Assembler {
     }
 
     /// Opens the message, if this is its first frame, and counts the frame.
-    pub(crate) fn begin(&mut self, kind: Option<Kind>, workspace: &mut Workspace) {
+    pub(crate) fn begin(&mut self, kind: Option<Kind>, streams: bool, workspace: &mut Workspace) {
         if let Some(kind) = kind {
-            self.assembly = Some(workspace.begin(kind));
+            self.assembly = Some(workspace.begin(kind, streams));
         }
         if let Some(assembly) = &mut self.assembly {
             assembly.fragments += 1;
@@ -98,6 +111,11 @@ impl Assembler {
             Some(assembly) => assembly.finish(),
             None => Ok(Message::Binary(&mut [])),
         }
+    }
+
+    /// The character of a streamed message that came in more than one piece.
+    pub(crate) fn carried(&mut self) -> Message<'_> {
+        self.streamed().map_or(Message::Binary(&mut []), Streamed::carried)
     }
 
     /// Forgets the message and gives its memory back.

@@ -1,27 +1,12 @@
 //! What has arrived of one message.
 
+use super::kind::Kind;
+use super::streamed::Streamed;
 use crate::Violation;
 use crate::event::Message;
-use crate::frame::Opcode;
 use crate::pieces::{Outlook, Pieces};
 use crate::utf8::{Gather, InvalidUtf8};
 use alloc::vec::Vec;
-
-/// The two kinds of message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Text,
-    Binary,
-}
-
-impl Kind {
-    pub(crate) const fn opcode(self) -> Opcode {
-        match self {
-            Self::Text => Opcode::Text,
-            Self::Binary => Opcode::Binary,
-        }
-    }
-}
 
 /// A message that has begun.
 #[derive(Debug)]
@@ -35,6 +20,8 @@ pub(crate) struct Assembly {
 enum Content {
     Text(Gather),
     Binary(Pieces),
+    /// Nothing: it is handed over as it arrives.
+    Streamed(Streamed),
 }
 
 impl Assembly {
@@ -47,11 +34,30 @@ impl Assembly {
         Self { content, fragments: 0 }
     }
 
-    /// Bytes put together so far.
-    pub(super) const fn size(&self) -> usize {
+    /// A message of which nothing is kept.
+    pub(crate) fn streamed(kind: Kind) -> Self {
+        Self { content: Content::Streamed(Streamed::new(kind)), fragments: 0 }
+    }
+
+    /// Bytes that have arrived so far.
+    pub(super) const fn size(&self) -> u64 {
         match &self.content {
-            Content::Text(text) => text.len(),
-            Content::Binary(bytes) => bytes.len(),
+            Content::Text(text) => text.len() as u64,
+            Content::Binary(bytes) => bytes.len() as u64,
+            Content::Streamed(streamed) => streamed.size(),
+        }
+    }
+
+    /// Whether nothing of it is kept.
+    pub(super) const fn is_streamed(&self) -> bool {
+        matches!(self.content, Content::Streamed(_))
+    }
+
+    /// The message, if nothing of it is kept.
+    pub(super) const fn as_streamed(&mut self) -> Option<&mut Streamed> {
+        match &mut self.content {
+            Content::Streamed(streamed) => Some(streamed),
+            Content::Text(_) | Content::Binary(_) => None,
         }
     }
 
@@ -60,6 +66,8 @@ impl Assembly {
         match &mut self.content {
             Content::Text(text) => text.push(piece, outlook)?,
             Content::Binary(bytes) => bytes.push(piece, outlook),
+            // Its pieces are handed over.
+            Content::Streamed(_) => {}
         }
         Ok(())
     }
@@ -72,6 +80,7 @@ impl Assembly {
                 Err(_) => Err(Violation::InvalidUtf8),
             },
             Content::Binary(bytes) => Ok(Message::Binary(bytes.join())),
+            Content::Streamed(streamed) => Ok(streamed.carried()),
         }
     }
 
@@ -80,6 +89,7 @@ impl Assembly {
         match self.content {
             Content::Text(text) => text.into_buffer(),
             Content::Binary(bytes) => bytes.into_buffer(),
+            Content::Streamed(_) => Vec::new(),
         }
     }
 }

@@ -20,8 +20,12 @@ enum Seen {
     Failed(Violation),
 }
 
-const LIMITS: Limits =
-    Limits { message_size_max: 1 << 17, frame_size_max: 1 << 17, fragments_max: 8 };
+const LIMITS: Limits = Limits {
+    message_size_max: 1 << 17,
+    streamed_size_max: 1 << 17,
+    frame_size_max: 1 << 17,
+    fragments_max: 8,
+};
 
 const AGREED: Agreed = Agreed {
     server_no_context_takeover: false,

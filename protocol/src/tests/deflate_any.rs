@@ -102,7 +102,12 @@ fn pieces() -> impl Strategy<Value = Vec<usize>> {
 
 /// A workspace that all connections of a thread share, as they do in a server.
 fn workspace() -> Workspace {
-    let limits = Limits { message_size_max: 1 << 17, frame_size_max: 1 << 18, fragments_max: 8 };
+    let limits = Limits {
+        message_size_max: 1 << 17,
+        frame_size_max: 1 << 18,
+        fragments_max: 8,
+        ..Limits::default()
+    };
     let mut key = 0x9E37_79B9_u32;
     Workspace::new(limits).with_masking_keys(move || {
         key = key.wrapping_mul(0x2C1B_3C6D).rotate_left(7);

@@ -5,3 +5,4 @@ mod deflate_any;
 mod deflate_fragments;
 mod pair;
 mod prepared;
+mod streaming;

@@ -26,6 +26,7 @@ impl From<Event<'_>> for Seen {
         match event {
             Event::Message(Message::Text(text)) => Self::Text(text.to_string()),
             Event::Message(Message::Binary(bytes)) => Self::Binary(bytes.to_vec()),
+            Event::Chunk(chunk) => panic!("{chunk:?}, and no chunks are taken"),
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
             Event::Close(close) => Self::Close(close.code, close.reason.to_string()),
@@ -45,8 +46,12 @@ struct Side {
 
 impl Side {
     fn new(role: Role) -> Self {
-        let limits =
-            Limits { message_size_max: 1 << 17, frame_size_max: 1 << 17, fragments_max: 8 };
+        let limits = Limits {
+            message_size_max: 1 << 17,
+            frame_size_max: 1 << 17,
+            fragments_max: 8,
+            ..Limits::default()
+        };
         let mut key = 0x9E37_79B9_u32;
         let workspace = Workspace::new(limits).with_masking_keys(move || {
             key = key.wrapping_mul(0x2C1B_3C6D).rotate_left(7);

@@ -33,7 +33,7 @@ mod ssse3;
 use core::{error, fmt};
 
 use scalar::State;
-pub(crate) use text::Gather;
+pub(crate) use text::{Chunked, Gather};
 pub use text::{Text, text};
 
 /// Validates a text that comes in chunks.

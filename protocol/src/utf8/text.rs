@@ -1,10 +1,11 @@
-//! Text that is known to be text: [`Text`] and the [`Gather`] that assembles one.
+//! Text that is known to be text: [`Text`], the [`Gather`] that assembles one, and the [`Chunked`]
+//! that hands one over while it arrives.
 #![expect(unsafe_code, reason = "what was validated once is not validated again")]
 
 use alloc::vec::Vec;
 use core::{fmt, ops::Deref};
 
-use super::{InvalidUtf8, Validator};
+use super::{InvalidUtf8, Validator, short};
 use crate::pieces::{Outlook, Pieces};
 
 /// Validated bytes, lent for change.
@@ -30,7 +31,7 @@ impl<'a> Text<'a> {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // SAFETY: a `Text` is made by `text` and `Gather::finish` only, both after a `Validator`
+        // SAFETY: a `Text` is made by `text`, `Gather` and `Chunked` only, all after a `Validator`
         // accepted exactly these bytes and their end, and the borrow it holds keeps everyone else
         // from changing them.
         unsafe { core::str::from_utf8_unchecked(self.bytes) }
@@ -152,5 +153,73 @@ impl Gather {
             self.pieces.clear();
             self.stage = Stage::Open;
         }
+    }
+}
+
+/// A text that is handed over in chunks while it arrives, each of them a text of its own.
+///
+/// ```text
+///  piece    ├──────────── whole characters ────────────┤├ begun ┤
+///           lent where they lie                          carried, until the next pieces end it
+/// ```
+#[derive(Debug, Default)]
+pub(crate) struct Chunked {
+    validator: Validator,
+    /// The character that a piece has begun, in `carry[..carry_size]`. Whole, and to be lent, where
+    /// the validator stands between characters.
+    carry: [u8; 4],
+    carry_size: u8,
+}
+
+impl Chunked {
+    /// Bytes that a begun character lacks, which the next piece must not exceed; 0 where none has
+    /// begun.
+    pub(crate) fn lacking(&self) -> usize {
+        if self.validator.is_complete() {
+            return 0;
+        }
+        let size = match self.carry[0] {
+            0xf0.. => 4,
+            0xe0.. => 3,
+            _ => 2,
+        };
+        size - usize::from(self.carry_size).min(size)
+    }
+
+    /// Validates `piece`, lends what of it ends with a character and carries the rest. All of it is
+    /// carried where a character has begun.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUtf8`] with the offset of the first bad byte in `piece`; then nothing is lent.
+    pub(crate) fn push<'p>(&mut self, piece: &'p mut [u8]) -> Result<Text<'p>, InvalidUtf8> {
+        let has_begun = !self.validator.is_complete();
+        self.validator.push(piece)?;
+        let whole_size = if has_begun { 0 } else { short::split_whole(piece).0.len() };
+        // The validator has accepted what stands before the cut, from between two characters on,
+        // and the cut stands between two characters.
+        let (whole, begun) = piece.split_at_mut(whole_size);
+        if !has_begun {
+            self.carry_size = 0;
+        }
+        for &byte in &*begun {
+            if let Some(slot) = self.carry.get_mut(usize::from(self.carry_size)) {
+                *slot = byte;
+                self.carry_size += 1;
+            }
+        }
+        Ok(Text { bytes: whole })
+    }
+
+    /// The character that was carried, where it is whole; without text otherwise.
+    pub(crate) fn carried(&mut self) -> Text<'_> {
+        let carry = self.carry.get_mut(..usize::from(self.carry_size)).unwrap_or_default();
+        // Looked at once more: four bytes, which the caller may have written to before.
+        text(carry).unwrap_or(Text { bytes: &mut [] })
+    }
+
+    /// Whether the text could end here.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.validator.is_complete()
     }
 }

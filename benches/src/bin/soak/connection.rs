@@ -230,6 +230,7 @@ impl Connection {
             &mut self.outbox,
         ) {
             match event {
+                Event::Chunk(chunk) => panic!("{chunk:?}, and no chunks are taken"),
                 Event::Message(message) => {
                     check(&message, shared.seed, serial, self.echoed)?;
                     self.echoed += 1;
