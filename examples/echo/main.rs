@@ -7,9 +7,7 @@ use std::{env, thread};
 
 use metrics::Metrics;
 use options::{HELP, Options};
-use ringwire::{
-    Config, Connection, Handle, Handler, Limits, Message, Request, Response, Server, Upgrade,
-};
+use ringwire::{Connection, Handle, Handler, Message, Request, Response, Server, Upgrade};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -64,27 +62,14 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    match serve(&options) {
+    match serve(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &format!("{error}\n")),
     }
 }
 
-fn serve(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
-    let limits = Limits {
-        message_size_max: options.message_size_max,
-        frame_size_max: options.message_size_max,
-        ..Limits::default()
-    };
-    let config = Config {
-        workers: options.workers,
-        compression: options.compression,
-        limits,
-        // An echo answers with what it received, so three answers may wait.
-        outbox_size_max: options.message_size_max.saturating_mul(3).max(64 << 20),
-        ..Config::default()
-    };
-    let server = Server::bind(&*options.listen, config)?;
+fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::bind(&*options.listen, options.config)?;
     let handle = server.handle();
     stop_on_signals(handle.clone())?;
     let line = format!(

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
 
-use ringwire::Compression;
+use ringwire::{Compression, Config, Limits, Overflow};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -12,20 +14,33 @@ An echo server: sends every message back. Opened in a browser, it shows a page t
 Usage: echo [OPTIONS]
 
 Options:
-  --listen ADDRESS:PORT  where to listen [default: 127.0.0.1:9001; environment: RINGWIRE_LISTEN]
-  --workers N            threads, 0 for one per core [default: 0]
-  --compression MODE     off, shared or dedicated (a window per connection) [default: off]
-  --max-message BYTES    the largest message that is accepted [default: 16777216]
-  --help                 print this
+  --listen ADDRESS:PORT    where to listen [default: 127.0.0.1:9001; environment: RINGWIRE_LISTEN]
+  --workers N              threads, 0 for one per core [default: 0]
+  --compression MODE       off, shared or dedicated (a window per connection) [default: off]
+  --help                   print this
+
+Limits:
+  --max-message BYTES      the largest message that is accepted [default: 16777216]
+  --max-connections N      connections of a worker [default: 1000000]
+  --buffers N              receive buffers of a worker, a power of two [default: 256]
+  --outbox BYTES           what may wait for one peer [default: 67108864, or three messages]
+  --slow POLICY            drop-newest, drop-oldest or close, beyond that [default: drop-newest]
+
+Times, in seconds; a fraction will do:
+  --handshake-timeout S    for a request to be whole [default: 10]
+  --send-timeout S         for a peer to take any of what is sent [default: 30]
+  --idle-timeout S         without a message, after which a connection is closed [default: none]
+  --ping-interval S        of silence, after which a peer is pinged [default: 30]
+  --pong-timeout S         for a peer to say anything after that [default: 20]
+  --close-timeout S        for a peer to answer a close frame [default: 5]
+  --stop-spread S          over which a stop spreads its close frames [default: 1]
 ";
 
 /// What was asked for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Options {
     pub(crate) listen: String,
-    pub(crate) workers: usize,
-    pub(crate) compression: Option<Compression>,
-    pub(crate) message_size_max: usize,
+    pub(crate) config: Config,
     pub(crate) help: bool,
 }
 
@@ -36,6 +51,7 @@ pub(crate) enum OptionsError {
     ValueMissing(String),
     NotANumber(String, String),
     NotAMode(String),
+    NotAPolicy(String),
     NotText,
 }
 
@@ -50,6 +66,9 @@ impl fmt::Display for OptionsError {
             Self::NotAMode(value) => {
                 write!(formatter, "--compression is off, shared or dedicated, not {value:?}")
             }
+            Self::NotAPolicy(value) => {
+                write!(formatter, "--slow is drop-newest, drop-oldest or close, not {value:?}")
+            }
             Self::NotText => formatter.write_str("an option is not valid text"),
         }
     }
@@ -63,11 +82,10 @@ impl Options {
     ) -> Result<Self, OptionsError> {
         let mut options = Self {
             listen: listen.unwrap_or_else(|| "127.0.0.1:9001".into()),
-            workers: 0,
-            compression: None,
-            message_size_max: 16 << 20,
+            config: Config::default(),
             help: false,
         };
+        let mut outbox = None;
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let argument = argument.into_string().map_err(|_| OptionsError::NotText)?;
@@ -79,9 +97,7 @@ impl Options {
                 options.help = true;
                 continue;
             }
-            if !["--listen", "--workers", "--compression", "--max-message"]
-                .contains(&option.as_str())
-            {
+            if !HELP.contains(&format!("\n  {option} ")) {
                 return Err(OptionsError::Unknown(option));
             }
             let value = match value {
@@ -93,26 +109,75 @@ impl Options {
             };
             match option.as_str() {
                 "--listen" => options.listen = value,
-                "--workers" => options.workers = number(option, value)?,
-                "--compression" => options.compression = compression(value)?,
-                _ => options.message_size_max = number(option, value)?,
+                "--outbox" => outbox = Some(number(&option, &value)?),
+                option => set(&mut options.config, option, &value)?,
             }
         }
+        options.settle(outbox);
         Ok(options)
+    }
+
+    /// Sets what depends on other options.
+    fn settle(&mut self, outbox: Option<usize>) {
+        let config = &mut self.config;
+        // An echo answers with what it received, so three answers may wait.
+        let three = config.limits.message_size_max.saturating_mul(3).max(64 << 20);
+        config.outbox_size_max = outbox.unwrap_or(three);
+        config.outbox_high = config.outbox_high.min(config.outbox_size_max);
+        config.outbox_low = config.outbox_low.min(config.outbox_high);
     }
 }
 
-fn compression(value: String) -> Result<Option<Compression>, OptionsError> {
-    match value.as_str() {
+fn set(config: &mut Config, option: &str, value: &str) -> Result<(), OptionsError> {
+    match option {
+        "--workers" => config.workers = number(option, value)?,
+        "--compression" => config.compression = compression(value)?,
+        "--max-message" => {
+            let size = number(option, value)?;
+            config.limits =
+                Limits { message_size_max: size, frame_size_max: size, ..config.limits };
+        }
+        "--max-connections" => config.connections_max = number(option, value)?,
+        "--buffers" => config.buffers = number(option, value)?,
+        "--slow" => config.slow_consumer.overflow = overflow(value)?,
+        "--handshake-timeout" => config.handshake_timeout = seconds(option, value)?,
+        "--send-timeout" => config.send_timeout = seconds(option, value)?,
+        "--idle-timeout" => config.idle_timeout = Some(seconds(option, value)?),
+        "--ping-interval" => config.ping_interval = Some(seconds(option, value)?),
+        "--pong-timeout" => config.pong_timeout = seconds(option, value)?,
+        "--close-timeout" => config.close_timeout = seconds(option, value)?,
+        "--stop-spread" => config.stop_spread = seconds(option, value)?,
+        _ => return Err(OptionsError::Unknown(option.into())),
+    }
+    Ok(())
+}
+
+fn compression(value: &str) -> Result<Option<Compression>, OptionsError> {
+    match value {
         "off" => Ok(None),
         "shared" => Ok(Some(Compression::shared())),
         "dedicated" => Ok(Some(Compression::dedicated())),
-        _ => Err(OptionsError::NotAMode(value)),
+        _ => Err(OptionsError::NotAMode(value.into())),
     }
 }
 
-fn number(option: String, value: String) -> Result<usize, OptionsError> {
-    value.parse().map_err(|_| OptionsError::NotANumber(option, value))
+fn overflow(value: &str) -> Result<Overflow, OptionsError> {
+    match value {
+        "drop-newest" => Ok(Overflow::DropNewest),
+        "drop-oldest" => Ok(Overflow::DropOldest),
+        "close" => Ok(Overflow::Close(1013)),
+        _ => Err(OptionsError::NotAPolicy(value.into())),
+    }
+}
+
+fn number<T: FromStr>(option: &str, value: &str) -> Result<T, OptionsError> {
+    value.parse().map_err(|_| OptionsError::NotANumber(option.into(), value.into()))
+}
+
+fn seconds(option: &str, value: &str) -> Result<Duration, OptionsError> {
+    let seconds = number::<f64>(option, value)?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| OptionsError::NotANumber(option.into(), value.into()))
 }
 
 #[cfg(test)]
@@ -126,25 +191,57 @@ mod tests {
     #[test]
     fn options() {
         let defaults = read(&[]).unwrap();
-        assert_eq!((defaults.listen.as_str(), defaults.workers), ("127.0.0.1:9001", 0));
+        assert_eq!(
+            (defaults.listen.as_str(), defaults.config),
+            ("127.0.0.1:9001", Config::default())
+        );
         let all = read(&["--listen", "[::1]:80", "--workers=3", "--max-message", "1024"]).unwrap();
-        assert_eq!((all.listen.as_str(), all.workers), ("[::1]:80", 3));
-        assert_eq!(all.message_size_max, 1024);
+        assert_eq!((all.listen.as_str(), all.config.workers), ("[::1]:80", 3));
+        assert_eq!(all.config.limits.message_size_max, 1024);
+        assert_eq!(all.config.limits.frame_size_max, 1024);
         let environment = Options::read([], Some("0.0.0.0:1".into())).unwrap();
         assert_eq!(environment.listen, "0.0.0.0:1");
         assert!(read(&["-h"]).unwrap().help);
         let shared = read(&["--compression", "shared"]).unwrap();
-        assert_eq!(shared.compression, Some(Compression::shared()));
-        assert_eq!(read(&["--compression=off"]).unwrap().compression, None);
+        assert_eq!(shared.config.compression, Some(Compression::shared()));
+        assert_eq!(read(&["--compression=off"]).unwrap().config.compression, None);
+        let slow = read(&["--slow", "close", "--outbox", "1000", "--idle-timeout=0.5"]).unwrap();
+        assert_eq!(slow.config.slow_consumer.overflow, Overflow::Close(1013));
+        let marks = [slow.config.outbox_low, slow.config.outbox_high, slow.config.outbox_size_max];
+        assert_eq!(marks, [1000; 3]);
+        assert_eq!(slow.config.idle_timeout, Some(Duration::from_millis(500)));
+        let large = read(&["--max-message", "100000000"]).unwrap();
+        assert_eq!(large.config.outbox_size_max, 300_000_000);
+    }
+
+    #[test]
+    fn everything_that_is_explained_can_be_set() {
+        let explained = HELP.lines().filter_map(|line| line.trim().strip_prefix("--"));
+        for line in explained {
+            let mut words = line.split(' ');
+            let option = format!("--{}", words.next().unwrap());
+            let value = match words.next().unwrap() {
+                "" => continue,
+                "MODE" => "off",
+                "POLICY" => "drop-oldest",
+                _ => "8",
+            };
+            assert!(read(&[&option, value]).is_ok(), "{option}");
+        }
     }
 
     #[test]
     fn mistakes() {
         assert_eq!(read(&["--port"]), Err(OptionsError::Unknown("--port".into())));
+        assert_eq!(read(&["S"]), Err(OptionsError::Unknown("S".into())));
         assert_eq!(read(&["--workers"]), Err(OptionsError::ValueMissing("--workers".into())));
         let tar = OptionsError::NotAMode("tar".into());
         assert_eq!(read(&["--compression", "tar"]), Err(tar));
         let many = OptionsError::NotANumber("--workers".into(), "many".into());
         assert_eq!(read(&["--workers", "many"]), Err(many));
+        let never = OptionsError::NotANumber("--pong-timeout".into(), "-1".into());
+        assert_eq!(read(&["--pong-timeout", "-1"]), Err(never));
+        let wait = OptionsError::NotAPolicy("wait".into());
+        assert_eq!(read(&["--slow", "wait"]), Err(wait));
     }
 }
