@@ -156,7 +156,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     /// Takes a new connection in. Beyond the maximum it is refused with 503; where even that is
     /// being said to many, it is ended at once.
     pub(crate) fn accept(&mut self, descriptor: Descriptor) {
-        let now = self.shared.now;
+        let now = self.shared.stamp();
         let opening = Opening { head: Vec::new(), scan: Head::request() };
         let peer = Peer {
             descriptor,

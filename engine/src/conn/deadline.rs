@@ -18,7 +18,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(super) fn watch(&mut self, key: Key) {
         let Self { slots, wheel, shared, .. } = self;
         let Some(peer) = slots.at(key) else { return };
-        let Some((deadline, _)) = peer.alarm(shared.config()) else { return };
+        let Some((deadline, _)) = peer.alarm(shared.config(), shared.now) else { return };
         wheel.advance(key.slot, deadline);
     }
 
@@ -43,7 +43,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     fn expire_one(&mut self, key: Key) {
         let now = self.shared.now;
         let Some(peer) = self.slots.at(key) else { return };
-        let Some((deadline, alarm)) = peer.alarm(self.shared.config()) else { return };
+        let Some((deadline, alarm)) = peer.alarm(self.shared.config(), now) else { return };
         if now < deadline {
             return;
         }
@@ -79,7 +79,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if link.sender.ping(&payload, &mut shared.workspace, &mut link.outbox.filling).is_ok() {
             *waiting = Waiting::Pong;
             link.leave();
-            *since = shared.now;
+            *since = shared.stamp();
             shared.mark(key, link);
         }
     }

@@ -33,7 +33,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
         // Told once: the stage says so from here on, whatever the handler does.
         peer.stage = Stage::Lingering(Lingering::default());
-        peer.since = shared.now;
+        peer.since = shared.stamp();
         let Peer { link, state, .. } = peer;
         // It may still read.
         link.settle(&mut shared.workspace);
@@ -48,13 +48,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, shared, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         peer.stage = Stage::Lingering(lingering);
-        peer.since = shared.now;
+        peer.since = shared.stamp();
         shared.mark(key, &mut peer.link);
     }
 
     /// Takes the next step of a connection that lingers.
     pub(super) fn linger_on(&mut self, key: Key) {
-        let now = self.shared.now;
+        let now = self.shared.stamp();
         let Some(peer) = self.slots.at(key) else { return };
         let Stage::Lingering(lingering) = &mut peer.stage else { return };
         if peer.link.buffered() > 0 {

@@ -126,7 +126,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         shared.stats.opened += 1;
         let address = || driver.peer_address(peer.descriptor);
         trace::opened(shared.id(key).as_u64(), address);
-        peer.link.last_message = shared.now;
+        peer.link.last_message = shared.stamp();
         let Peer { link, state, .. } = peer;
         shared.mark(key, link);
         handler.open(&mut Connection { key, state, link, shared });

@@ -103,7 +103,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     /// Receives again. While nothing was read, no sign of life could be seen: the time for it
     /// begins anew.
     fn restart(&mut self, key: Key) {
-        let now = self.shared.now;
+        let now = self.shared.stamp();
         let Some(peer) = self.slots.at(key) else { return };
         (peer.last_received, peer.link.last_message) = (now, now);
         if peer.waiting == Waiting::Pong {

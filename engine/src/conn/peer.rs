@@ -6,7 +6,7 @@ use ringwire_protocol::{Closing, Receiver};
 use crate::config::Config;
 use crate::conn::view::Link;
 use crate::driver::Descriptor;
-use crate::timer::Time;
+use crate::timer::{Stamp, Time};
 
 /// Deferred arrivals of one connection from which on nothing more is received from it until they
 /// have been handled, so that a flood leaves the buffers to others. Some, because a connection that
@@ -23,12 +23,12 @@ pub(crate) struct Peer<S> {
     pub(crate) link: Link,
     pub(crate) state: S,
     /// When the last byte came in.
-    pub(crate) last_received: Time,
+    pub(crate) last_received: Stamp,
     /// When the present send began or last made progress.
-    pub(crate) last_progress: Time,
+    pub(crate) last_progress: Stamp,
     /// When what is being waited for began: the stage, or the answer to a ping or a close, which
     /// have left by then.
-    pub(crate) since: Time,
+    pub(crate) since: Stamp,
     pub(crate) waiting: Waiting,
     /// Arrivals of it that wait for a later turn.
     pub(crate) deferred: u8,
@@ -138,30 +138,32 @@ impl<S> Peer<S> {
     }
 
     /// The next deadline and what it is about.
-    pub(crate) fn alarm(&self, config: &Config) -> Option<(Time, Alarm)> {
+    pub(crate) fn alarm(&self, config: &Config, now: Time) -> Option<(Time, Alarm)> {
+        let after = |since: Stamp, duration| since.time(now).after(duration);
         let send = self
             .link
             .outbox
             .is_flying()
-            .then(|| (self.last_progress.after(config.send_timeout), Alarm::Send));
+            .then(|| (after(self.last_progress, config.send_timeout), Alarm::Send));
         let other = match &self.stage {
             Stage::Opening(_) => {
-                Some((self.since.after(config.handshake_timeout), Alarm::Handshake))
+                Some((after(self.since, config.handshake_timeout), Alarm::Handshake))
             }
-            Stage::Open => self.alarm_open(config),
+            Stage::Open => self.alarm_open(config, now),
             // While bytes leave, their own deadline counts: a slow peer gets all of them.
             Stage::Lingering(_) if send.is_some() => None,
-            Stage::Lingering(_) => Some((self.since.after(config.linger_timeout), Alarm::Linger)),
+            Stage::Lingering(_) => Some((after(self.since, config.linger_timeout), Alarm::Linger)),
             Stage::Terminating => return None,
         };
         [send, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 
-    fn alarm_open(&self, config: &Config) -> Option<(Time, Alarm)> {
+    fn alarm_open(&self, config: &Config, now: Time) -> Option<(Time, Alarm)> {
+        let after = |since: Stamp, duration| since.time(now).after(duration);
         let idle = config
             .idle_timeout
             .filter(|_| self.link.sender.closing() == Closing::Open && !self.is_stopped())
-            .map(|timeout| (self.link.last_message.after(timeout), Alarm::Idle));
+            .map(|timeout| (after(self.link.last_message, timeout), Alarm::Idle));
         let sign = match self.waiting {
             // What it is to answer has not left yet: the deadline of the send counts.
             Waiting::Pong | Waiting::Close if self.link.leaving > 0 => None,
@@ -169,9 +171,9 @@ impl<S> Peer<S> {
             _ if self.link.backlogged || self.is_stopped() => None,
             Waiting::Nothing => config
                 .ping_interval
-                .map(|interval| (self.last_received.after(interval), Alarm::Ping)),
-            Waiting::Pong => Some((self.since.after(config.pong_timeout), Alarm::Pong)),
-            Waiting::Close => Some((self.since.after(config.close_timeout), Alarm::Close)),
+                .map(|interval| (after(self.last_received, interval), Alarm::Ping)),
+            Waiting::Pong => Some((after(self.since, config.pong_timeout), Alarm::Pong)),
+            Waiting::Close => Some((after(self.since, config.close_timeout), Alarm::Close)),
         };
         [idle, sign].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
@@ -185,6 +187,6 @@ mod tests {
     fn an_idle_connection_is_small() {
         // With eight bytes for its generation and 16 in the wheel it is all that the engine keeps
         // of one: below the 256 bytes that it allows itself.
-        assert!(size_of::<Peer<()>>() <= 224, "{} bytes", size_of::<Peer<()>>());
+        assert!(size_of::<Peer<()>>() <= 192, "{} bytes", size_of::<Peer<()>>());
     }
 }

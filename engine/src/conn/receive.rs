@@ -51,7 +51,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Err(Fault::Cancelled) => {}
             result => {
                 if let Ok(Some(lease)) = &result {
-                    peer.last_received = self.shared.now;
+                    peer.last_received = self.shared.stamp();
                     self.shared.stats.receives += 1;
                     self.shared.stats.bytes_received += lease.len() as u64;
                 }
@@ -154,7 +154,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let left = if over || link.terminated { 0 } else { input.len() };
         if over {
             peer.stage = Stage::Lingering(Lingering::default());
-            peer.since = shared.now;
+            peer.since = shared.stamp();
         }
         self.read_finish(key);
         left

@@ -20,7 +20,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 
     fn flush_one(&mut self, key: Key) {
-        let now = self.shared.now;
+        let now = self.shared.stamp();
         let Some(peer) = self.slots.at(key) else { return };
         peer.link.dirty = false;
         if peer.link.terminated && !matches!(peer.stage, Stage::Terminating) {
@@ -30,7 +30,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.tell_dropped(key);
         let Self { slots, shared, .. } = self;
         let Some(peer) = slots.at(key) else { return };
-        peer.link.refill(&mut shared.workspace, now);
+        peer.link.refill(&mut shared.workspace, shared.now);
         if peer.link.outbox.is_due() && !matches!(peer.stage, Stage::Terminating) {
             let bytes = peer.link.outbox.take_off();
             peer.last_progress = now;
@@ -88,13 +88,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 return;
             }
         };
-        peer.last_progress = shared.now;
+        peer.last_progress = shared.stamp();
         shared.stats.bytes_sent += size as u64;
         if peer.link.leaving > 0 {
             let size = u32::try_from(size).unwrap_or(u32::MAX);
             peer.link.leaving = peer.link.leaving.saturating_sub(size);
             // When the ping or the close has left, the time for its answer begins.
-            peer.since = shared.now;
+            peer.since = shared.stamp();
         }
         if let Some(from) = peer.link.outbox.land(&bytes, size) {
             shared.stats.sends_short += 1;
@@ -127,7 +127,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         link.backlogged = false;
         shared.stats.drains += 1;
         // While nothing was read no sign of life could be seen: the time for it begins anew.
-        *last_received = shared.now;
+        *last_received = shared.stamp();
         if *waiting == Waiting::Pong {
             *waiting = Waiting::Nothing;
         }

@@ -16,7 +16,7 @@ use crate::driver::Key;
 use crate::secret::Secret;
 use crate::slow::{Overflow, SlowConsumer};
 use crate::stats::Stats;
-use crate::timer::Time;
+use crate::timer::{Stamp, Time};
 
 /// A connection of a worker, whatever the worker, at any time. It fits 64 bits; after its end it
 /// names nothing, for the next 16 million connections in its place.
@@ -88,7 +88,7 @@ pub(crate) struct Link {
     /// `leaving <= outbox.buffered()`.
     pub(crate) leaving: u32,
     /// When the last message went in or out.
-    pub(crate) last_message: Time,
+    pub(crate) last_message: Stamp,
     pub(crate) flow: Flow,
     pub(crate) round_trip: RoundTrip,
     /// What it has had of the present turn.
@@ -96,7 +96,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) const fn new(sender: Sender, outbox: Outbox, now: Time) -> Self {
+    pub(crate) const fn new(sender: Sender, outbox: Outbox, now: Stamp) -> Self {
         Self {
             sender,
             outbox,
@@ -156,6 +156,11 @@ impl Shared {
     /// What names a connection of this worker to others.
     pub(crate) const fn id(&self, key: Key) -> ConnectionId {
         ConnectionId { worker: self.worker, key }
+    }
+
+    /// The time of this turn, as connections keep it.
+    pub(crate) const fn stamp(&self) -> Stamp {
+        Stamp::of(self.now)
     }
 
     /// Wants nothing more from a connection. Once it closes, the peer's answer must be read.
@@ -452,7 +457,7 @@ impl<S> Connection<'_, S> {
     /// Takes note of a message that has arrived.
     #[inline]
     pub(super) const fn on_message(&mut self, size: usize) {
-        self.link.last_message = self.shared.now;
+        self.link.last_message = self.shared.stamp();
         self.shared.stats.messages_received += 1;
         self.shared.stats.payload_bytes_received += size as u64;
     }
@@ -500,7 +505,7 @@ impl<S> Connection<'_, S> {
         if kind != Kind::Control {
             shared.stats.payload_bytes_sent += size as u64;
         }
-        link.last_message = shared.now;
+        link.last_message = shared.stamp();
         shared.mark(*key, link);
         if link.buffered() > high {
             shared.fall_behind(link);

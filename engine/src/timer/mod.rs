@@ -1,8 +1,10 @@
 //! Time as the loop sees it, and the deadlines of its connections.
 
+mod stamp;
 mod time;
 mod wheel;
 
+pub(crate) use stamp::Stamp;
 pub(crate) use time::Time;
 pub(crate) use wheel::Wheel;
 
