@@ -55,6 +55,11 @@ impl Outbox {
         self.filling.len() + self.flying
     }
 
+    /// In how many flights all of them will have left, from the one that is under way.
+    pub(crate) fn flights(&self) -> u8 {
+        u8::from(self.is_flying()) + u8::from(!self.filling.is_empty())
+    }
+
     /// Whether a flight is due: something waits and nothing is under way.
     pub(crate) const fn is_due(&self) -> bool {
         self.flying == 0 && !self.filling.is_empty()
@@ -97,8 +102,11 @@ mod tests {
         assert!(!outbox.is_due());
         outbox.filling.extend_from_slice(b"first");
         assert!(outbox.is_due());
+        assert_eq!(outbox.flights(), 1);
         let flight = outbox.take_off();
+        assert_eq!(outbox.flights(), 1);
         outbox.filling.extend_from_slice(b"second");
+        assert_eq!(outbox.flights(), 2);
         assert_eq!((outbox.is_due(), outbox.buffered()), (false, 11));
         assert_eq!(outbox.land(&flight, 2), Some(2));
         assert_eq!(outbox.buffered(), 9);

@@ -90,17 +90,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         };
         peer.last_progress = shared.stamp();
         shared.stats.bytes_sent += size as u64;
-        if peer.link.leaving > 0 {
-            let size = u32::try_from(size).unwrap_or(u32::MAX);
-            peer.link.leaving = peer.link.leaving.saturating_sub(size);
-            // When the ping or the close has left, the time for its answer begins.
-            peer.since = shared.stamp();
-        }
         if let Some(from) = peer.link.outbox.land(&bytes, size) {
             shared.stats.sends_short += 1;
             shared.stats.sends += 1;
             driver.send(key, peer.descriptor, bytes, from);
             return;
+        }
+        if peer.link.leaving > 0 {
+            peer.link.leaving -= 1;
+            // When the ping or the close has left, the time for its answer begins.
+            peer.since = shared.stamp();
         }
         shared.store.give(bytes);
         match peer.stage {

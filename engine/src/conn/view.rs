@@ -84,9 +84,9 @@ pub(crate) struct Link {
     /// The handler takes messages in chunks.
     pub(crate) streaming: bool,
     pub(crate) closer: Closer,
-    /// Bytes that have to leave before the ping or the close that is waited on has left.
-    /// `leaving <= outbox.buffered()`.
-    pub(crate) leaving: u32,
+    /// Flights that have to land before the ping or the close that is waited on has left.
+    /// `leaving <= outbox.flights()`.
+    pub(crate) leaving: u8,
     /// When the last message went in or out.
     pub(crate) last_message: Stamp,
     pub(crate) flow: Flow,
@@ -121,10 +121,9 @@ impl Link {
         }
     }
 
-    /// From here on the answer to what was written last is waited for, once that has left. Of more
-    /// than four gigabytes the first four count.
+    /// From here on the answer to what was written last is waited for, once that has left.
     pub(crate) fn leave(&mut self) {
-        self.leaving = u32::try_from(self.outbox.buffered()).unwrap_or(u32::MAX);
+        self.leaving = self.outbox.flights();
     }
 }
 
@@ -464,7 +463,7 @@ impl<S> Connection<'_, S> {
 
     /// Takes note of a chunk that has arrived. With its last the message has.
     pub(super) fn on_chunk(&mut self, chunk: &Chunk<'_>) {
-        self.link.last_message = self.shared.now;
+        self.link.last_message = self.shared.stamp();
         self.shared.stats.messages_received += u64::from(chunk.is_last);
         self.shared.stats.payload_bytes_received += chunk.part.as_bytes().len() as u64;
     }
