@@ -59,7 +59,8 @@ pub enum Cause {
     Stopped,
 }
 
-/// What there was too much of.
+/// What there was too much of. The last six turn peers away before their request is answered: with
+/// 503, or without a word where that is being said to many already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
@@ -74,9 +75,19 @@ pub enum Limit {
     /// Frames in a message
     /// ([`Limits::fragments_max`](crate::Limits::fragments_max)).
     Fragments,
-    /// Connections ([`Config::connections_max`](crate::Config::connections_max)), and so many more
-    /// beyond them that this one could not even be told so.
+    /// Connections of a worker ([`Config::connections_max`](crate::Config::connections_max)).
     Connections,
+    /// Connections of the server
+    /// ([`Config::connections_server_max`](crate::Config::connections_server_max)).
+    ConnectionsServer,
+    /// Connections of one address
+    /// ([`Config::connections_address_max`](crate::Config::connections_address_max)).
+    ConnectionsAddress,
+    /// Handshakes: this one was the oldest when a newer one needed its place
+    /// ([`Config::handshakes_max`](crate::Config::handshakes_max)) or its descriptor.
+    Handshakes,
+    /// Requests in a second ([`Config::handshake_rate`](crate::Config::handshake_rate)).
+    HandshakeRate,
     /// Descriptors of the process or the system.
     Descriptors,
 }
@@ -138,6 +149,10 @@ impl Limit {
             Self::MessageSize => "message_size",
             Self::Fragments => "fragments",
             Self::Connections => "connections",
+            Self::ConnectionsServer => "connections_server",
+            Self::ConnectionsAddress => "connections_address",
+            Self::Handshakes => "handshakes",
+            Self::HandshakeRate => "handshake_rate",
             Self::Descriptors => "descriptors",
         }
     }
@@ -229,9 +244,16 @@ impl fmt::Display for Cause {
             Self::Limit(Limit::FrameSize) => formatter.write_str("the frame is too big"),
             Self::Limit(Limit::MessageSize) => formatter.write_str("the message is too big"),
             Self::Limit(Limit::Fragments) => formatter.write_str("the message has too many frames"),
-            Self::Limit(Limit::Connections) => {
+            Self::Limit(Limit::Connections | Limit::ConnectionsServer) => {
                 formatter.write_str("there are too many connections")
             }
+            Self::Limit(Limit::ConnectionsAddress) => {
+                formatter.write_str("there are too many connections of one address")
+            }
+            Self::Limit(Limit::Handshakes) => {
+                formatter.write_str("a newer handshake needed the place of this one")
+            }
+            Self::Limit(Limit::HandshakeRate) => formatter.write_str("there are too many requests"),
             Self::Limit(Limit::Descriptors) => formatter.write_str("no descriptor is free"),
             Self::Policy(Policy::SlowConsumer) => formatter.write_str("the peer was too slow"),
             Self::TimeOut(TimeOut::Handshake) => formatter.write_str("the peer asked for nothing"),

@@ -7,8 +7,10 @@ use ringwire_protocol::{Close, Limits, handshake};
 
 use crate::error::ConfigError;
 use crate::slow::{Overflow, SlowConsumer};
+use crate::timer::DURATION_MAX;
 
-/// Everything that can be set. Each field has a default that serves a public server.
+/// Everything that can be set. Each field has a default that serves a public server. No time may be
+/// longer than 50 days.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,9 +28,33 @@ pub struct Config {
     /// Whether each worker stays on a core of its own. Default `true`: its caches stay warm and no
     /// move of the scheduler's lengthens the tail. Only where there are as many cores as workers.
     pub pin_workers: bool,
-    /// Connections of one worker, those in their opening handshake included. A peer beyond them is
-    /// refused with 503. Default 1,000,000: the limit of descriptors comes first on most systems.
+    /// Connections of one worker, those in their opening handshake included. A peer beyond them
+    /// takes the place of the oldest handshake; where there is none it is refused with 503 before
+    /// anything of it is read. Default 1,000,000: the limit of descriptors comes first on most
+    /// systems.
     pub connections_max: usize,
+    /// Connections of all workers together; beyond them as beyond
+    /// [`connections_max`](Self::connections_max). Default `None`: what the workers may have.
+    pub connections_server_max: Option<usize>,
+    /// Connections from one address, of all workers together: one address of IPv4, one /64 prefix
+    /// of IPv6. A peer beyond them is refused with 503 before anything of it is read. Default
+    /// `None`: behind a proxy all clients have its address, and behind one router or carrier there
+    /// may be thousands.
+    pub connections_address_max: Option<usize>,
+    /// Opening handshakes of one worker at the same time. The oldest gives up its place to a newer
+    /// one, because a good client is done within a round trip, so that peers that connect and say
+    /// nothing only ever drive each other out. Default 4,096: who sends its request within 80 ms
+    /// gets in past 50,000 such peers a second. No more than
+    /// [`connections_max`](Self::connections_max) count.
+    pub handshakes_max: usize,
+    /// Requests that one worker answers in a second. One beyond them is refused with 503 before it
+    /// is parsed or anything is hashed; a peer that sends no whole request takes nothing from
+    /// others. Default `None`: a request costs a few microseconds.
+    pub handshake_rate: Option<u32>,
+    /// Requests that may come at once after a pause, above what
+    /// [`handshake_rate`](Self::handshake_rate) lets through. Default 1,000: the clients that come
+    /// back in the instant in which a network does.
+    pub handshake_burst: u32,
     /// Peers that the kernel keeps until they are accepted, for each worker. Default 4,096, which
     /// is also the kernel's own limit unless it was raised.
     pub backlog: u32,
@@ -114,6 +140,11 @@ impl Default for Config {
             workers: 0,
             pin_workers: true,
             connections_max: 1_000_000,
+            connections_server_max: None,
+            connections_address_max: None,
+            handshakes_max: 4096,
+            handshake_rate: None,
+            handshake_burst: 1000,
             backlog: 4096,
             handshake: handshake::Limits::default(),
             handshake_timeout: Duration::from_secs(10),
@@ -223,54 +254,113 @@ impl Settings {
         if workers > WORKERS_MAX {
             return Err(ConfigError::Workers { max: WORKERS_MAX });
         }
-        if config.connections_max == 0 {
-            return Err(ConfigError::Zero { field: "connections_max" });
-        }
-        if !config.buffers.is_power_of_two() || config.buffers > 1 << 15 {
-            return Err(ConfigError::Buffers);
-        }
-        if !(64..=16 << 20).contains(&config.buffer_size) {
-            return Err(ConfigError::BufferSize);
-        }
-        if config.turn_size_max == 0 {
-            return Err(ConfigError::Zero { field: "turn_size_max" });
-        }
-        if config.limits.message_size_max == 0 {
-            return Err(ConfigError::Zero { field: "limits.message_size_max" });
-        }
-        if config.limits.streamed_size_max == 0 {
-            return Err(ConfigError::Zero { field: "limits.streamed_size_max" });
-        }
-        if config.limits.fragments_max == 0 {
-            return Err(ConfigError::Zero { field: "limits.fragments_max" });
-        }
-        let marks = [config.outbox_low, config.outbox_high, config.outbox_size_max];
-        if !marks.is_sorted() || config.outbox_high == 0 {
-            return Err(ConfigError::Marks);
-        }
-        if config.slow_consumer.size_max == 0 {
-            return Err(ConfigError::Zero { field: "slow_consumer.size_max" });
-        }
-        if let Overflow::Close(code) = config.slow_consumer.overflow {
-            let close = Close { code: Some(code), reason: "" };
-            close.check().map_err(|_| ConfigError::SlowConsumerCode(code))?;
-        }
-        let waits = [
-            ("handshake_timeout", Some(config.handshake_timeout)),
-            ("send_timeout", Some(config.send_timeout)),
-            ("idle_timeout", config.idle_timeout),
-            ("ping_interval", config.ping_interval),
-            ("pong_timeout", Some(config.pong_timeout)),
-        ];
-        // No peer could meet these; the others may well be zero.
-        if let Some((field, _)) = waits.into_iter().find(|(_, wait)| *wait == Some(Duration::ZERO))
-        {
+        check_connections(&config, workers)?;
+        check_sizes(&config)?;
+        check_times(&config)?;
+        check_compression(&config)?;
+        Ok(Self { config, workers })
+    }
+}
+
+fn check_connections(config: &Config, workers: usize) -> Result<(), ConfigError> {
+    let counts = [
+        ("connections_max", Some(config.connections_max)),
+        ("connections_server_max", config.connections_server_max),
+        ("connections_address_max", config.connections_address_max),
+        ("handshakes_max", Some(config.handshakes_max)),
+        ("handshake_rate", config.handshake_rate.map(|rate| rate as usize)),
+        ("handshake_burst", config.handshake_rate.map(|_| config.handshake_burst as usize)),
+        ("backlog", Some(config.backlog as usize)),
+        ("mailbox_size", Some(config.mailbox_size)),
+    ];
+    not_zero(&counts)?;
+    // A limit that is never reached is one that somebody relies on in vain.
+    let all = workers.saturating_mul(config.connections_max);
+    let server = config.connections_server_max.unwrap_or(all);
+    let address = config.connections_address_max.unwrap_or(server);
+    if server > all {
+        let (field, above) = ("connections_server_max", "connections_max of all workers");
+        return Err(ConfigError::Above { field, above });
+    }
+    if address > server {
+        let (field, above) = ("connections_address_max", "the connections of the server");
+        return Err(ConfigError::Above { field, above });
+    }
+    Ok(())
+}
+
+fn check_sizes(config: &Config) -> Result<(), ConfigError> {
+    if !config.buffers.is_power_of_two() || config.buffers > 1 << 15 {
+        return Err(ConfigError::Buffers);
+    }
+    if !(64..=16 << 20).contains(&config.buffer_size) {
+        return Err(ConfigError::BufferSize);
+    }
+    let streamed_size_max = usize::try_from(config.limits.streamed_size_max).unwrap_or(usize::MAX);
+    not_zero(&[
+        ("turn_size_max", Some(config.turn_size_max)),
+        ("limits.message_size_max", Some(config.limits.message_size_max)),
+        ("limits.streamed_size_max", Some(streamed_size_max)),
+        ("limits.frame_size_max", Some(config.limits.frame_size_max)),
+        ("limits.fragments_max", Some(config.limits.fragments_max as usize)),
+        ("handshake.head_size_max", Some(config.handshake.head_size_max)),
+        ("handshake.start_line_size_max", Some(config.handshake.start_line_size_max)),
+        ("handshake.headers_max", Some(config.handshake.headers_max)),
+    ])?;
+    let marks = [config.outbox_low, config.outbox_high, config.outbox_size_max];
+    if !marks.is_sorted() || config.outbox_high == 0 {
+        return Err(ConfigError::Marks);
+    }
+    if config.slow_consumer.size_max == 0 {
+        return Err(ConfigError::Zero { field: "slow_consumer.size_max" });
+    }
+    if let Overflow::Close(code) = config.slow_consumer.overflow {
+        let close = Close { code: Some(code), reason: "" };
+        close.check().map_err(|_| ConfigError::SlowConsumerCode(code))?;
+    }
+    Ok(())
+}
+
+fn check_times(config: &Config) -> Result<(), ConfigError> {
+    let times = [
+        ("handshake_timeout", Some(config.handshake_timeout)),
+        ("send_timeout", Some(config.send_timeout)),
+        ("idle_timeout", config.idle_timeout),
+        ("ping_interval", config.ping_interval),
+        ("pong_timeout", Some(config.pong_timeout)),
+        ("close_timeout", Some(config.close_timeout)),
+        ("linger_timeout", Some(config.linger_timeout)),
+        ("stop_timeout", Some(config.stop_timeout)),
+        ("stop_spread", Some(config.stop_spread)),
+    ];
+    for (field, time) in times {
+        // No peer could meet the others; these may well be zero.
+        let may_be_zero =
+            ["close_timeout", "linger_timeout", "stop_timeout", "stop_spread"].contains(&field);
+        if time == Some(Duration::ZERO) && !may_be_zero {
             return Err(ConfigError::Zero { field });
         }
-        if config.mailbox_size == 0 {
-            return Err(ConfigError::Zero { field: "mailbox_size" });
+        if time.is_some_and(|time| time > DURATION_MAX) {
+            return Err(ConfigError::TooLong { field });
         }
-        Ok(Self { config, workers })
+    }
+    Ok(())
+}
+
+fn check_compression(config: &Config) -> Result<(), ConfigError> {
+    let Some(Compression { policy, ratio_max }) = &config.compression else { return Ok(()) };
+    let windows = [policy.server_max_window_bits, policy.client_max_window_bits];
+    let is_known = windows.iter().all(|bits| (9..=15).contains(bits))
+        && (1..=9).contains(&policy.memory_level)
+        && policy.level <= 9
+        && *ratio_max > 0;
+    if is_known { Ok(()) } else { Err(ConfigError::Compression) }
+}
+
+fn not_zero(fields: &[(&'static str, Option<usize>)]) -> Result<(), ConfigError> {
+    match fields.iter().find(|(_, count)| *count == Some(0)) {
+        Some(&(field, _)) => Err(ConfigError::Zero { field }),
+        None => Ok(()),
     }
 }
 
@@ -293,24 +383,98 @@ mod tests {
         assert_eq!(resolved(|config| config.workers = 7).map(|settings| settings.workers), Ok(7));
         let errors = [
             resolved(|config| config.workers = 257),
-            resolved(|config| config.connections_max = 0),
             resolved(|config| config.buffers = 3),
             resolved(|config| config.buffers = 0),
             resolved(|config| config.buffer_size = 63),
-            resolved(|config| config.turn_size_max = 0),
-            resolved(|config| config.limits.message_size_max = 0),
-            resolved(|config| config.limits.streamed_size_max = 0),
-            resolved(|config| config.limits.fragments_max = 0),
             resolved(|config| config.outbox_low = config.outbox_high + 1),
             resolved(|config| config.outbox_size_max = config.outbox_high - 1),
-            resolved(|config| config.mailbox_size = 0),
             resolved(|config| config.slow_consumer.size_max = 0),
             resolved(|config| config.slow_consumer.overflow = Overflow::Close(1005)),
-            resolved(|config| config.handshake_timeout = Duration::ZERO),
-            resolved(|config| config.ping_interval = Some(Duration::ZERO)),
         ];
         for (index, settings) in errors.into_iter().enumerate() {
             assert!(settings.is_err(), "{index}");
+        }
+    }
+
+    #[test]
+    fn what_must_not_be_zero() {
+        type Change = fn(&mut Config);
+        let fields: [(&str, Change); 17] = [
+            ("connections_max", |config| config.connections_max = 0),
+            ("connections_server_max", |config| config.connections_server_max = Some(0)),
+            ("connections_address_max", |config| config.connections_address_max = Some(0)),
+            ("handshakes_max", |config| config.handshakes_max = 0),
+            ("handshake_rate", |config| config.handshake_rate = Some(0)),
+            ("backlog", |config| config.backlog = 0),
+            ("mailbox_size", |config| config.mailbox_size = 0),
+            ("turn_size_max", |config| config.turn_size_max = 0),
+            ("limits.message_size_max", |config| config.limits.message_size_max = 0),
+            ("limits.streamed_size_max", |config| config.limits.streamed_size_max = 0),
+            ("limits.frame_size_max", |config| config.limits.frame_size_max = 0),
+            ("limits.fragments_max", |config| config.limits.fragments_max = 0),
+            ("handshake.head_size_max", |config| config.handshake.head_size_max = 0),
+            ("handshake.headers_max", |config| config.handshake.headers_max = 0),
+            ("handshake_timeout", |config| config.handshake_timeout = Duration::ZERO),
+            ("send_timeout", |config| config.send_timeout = Duration::ZERO),
+            ("ping_interval", |config| config.ping_interval = Some(Duration::ZERO)),
+        ];
+        for (field, change) in fields {
+            assert_eq!(resolved(change).map(|_| ()), Err(ConfigError::Zero { field }));
+        }
+        let empty = |config: &mut Config| config.handshake_burst = 0;
+        assert!(resolved(empty).is_ok(), "without a rate there is no bucket");
+        let error = resolved(|config| (empty(config), config.handshake_rate = Some(1)).1);
+        assert_eq!(error.map(|_| ()), Err(ConfigError::Zero { field: "handshake_burst" }));
+        assert!(resolved(|config| config.close_timeout = Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_limit_above_one_that_holds_first() {
+        let above = |change: fn(&mut Config)| match resolved(change) {
+            Err(ConfigError::Above { field, .. }) => field,
+            other => panic!("{other:?}"),
+        };
+        let field = above(|config| config.connections_server_max = Some(2_000_001));
+        assert_eq!(field, "connections_server_max");
+        let field = above(|config| config.connections_address_max = Some(2_000_001));
+        assert_eq!(field, "connections_address_max");
+        let field = above(|config| {
+            (config.connections_server_max, config.connections_address_max) = (Some(5), Some(6));
+        });
+        assert_eq!(field, "connections_address_max");
+        assert!(resolved(|config| config.connections_server_max = Some(2_000_000)).is_ok());
+    }
+
+    #[test]
+    fn no_time_is_too_long_to_be_kept() {
+        assert!(resolved(|config| config.idle_timeout = Some(DURATION_MAX)).is_ok());
+        let longer = DURATION_MAX + Duration::from_nanos(1);
+        for (field, settings) in [
+            ("idle_timeout", resolved(|config| config.idle_timeout = Some(longer))),
+            ("stop_timeout", resolved(|config| config.stop_timeout = longer)),
+        ] {
+            assert_eq!(settings.map(|_| ()), Err(ConfigError::TooLong { field }));
+        }
+    }
+
+    #[test]
+    fn compression_that_no_one_knows() {
+        let with = |change: fn(&mut Compression)| {
+            let mut compression = Compression::shared();
+            change(&mut compression);
+            resolved(|config| config.compression = Some(compression)).map(|_| ())
+        };
+        assert_eq!(with(|_| ()), Ok(()));
+        let wrong: [fn(&mut Compression); 6] = [
+            |it| it.policy.server_max_window_bits = 8,
+            |it| it.policy.client_max_window_bits = 16,
+            |it| it.policy.memory_level = 0,
+            |it| it.policy.memory_level = 10,
+            |it| it.policy.level = 10,
+            |it| it.ratio_max = 0,
+        ];
+        for change in wrong {
+            assert_eq!(with(change), Err(ConfigError::Compression));
         }
     }
 

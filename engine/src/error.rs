@@ -163,6 +163,21 @@ pub enum ConfigError {
     Buffers,
     /// `buffer_size` is not from 64 bytes to 16 MiB.
     BufferSize,
+    /// A limit that could never be reached, because another one holds before it.
+    Above {
+        /// Its name.
+        field: &'static str,
+        /// What it must not be above.
+        above: &'static str,
+    },
+    /// A time of more than 50 days.
+    TooLong {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A window that is not of 9 to 15 bits, a memory level that is not from 1 to 9, a level above
+    /// 9, or a ratio of zero.
+    Compression,
     /// Not `outbox_low` ≤ `outbox_high` ≤ `outbox_size_max`, with `outbox_high` above zero.
     Marks,
     /// `slow_consumer` closes with a code that cannot be sent.
@@ -179,6 +194,14 @@ impl fmt::Display for ConfigError {
             Self::SlowConsumerCode(code) => {
                 write!(formatter, "slow_consumer cannot close with {code}")
             }
+            Self::Above { field, above } => {
+                write!(formatter, "{field} must not be above {above}, which holds before it")
+            }
+            Self::TooLong { field } => write!(formatter, "{field} must not be above 50 days"),
+            Self::Compression => formatter.write_str(
+                "compression needs windows of 9 to 15 bits, a memory level from 1 to 9, a level up \
+                 to 9 and a ratio above zero",
+            ),
             Self::Marks => formatter.write_str(
                 "the marks must be in order: outbox_low <= outbox_high <= outbox_size_max, and \
                  outbox_high above zero",

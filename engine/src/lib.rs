@@ -19,6 +19,7 @@
 //! | `server`, `worker`, `stopping` | starting and stopping workers; the loop |
 //! | `conn` | connections from acceptance to the end of their slot |
 //! | `driver` | the seam: the kernel's ring, or a seeded simulation of it |
+//! | `admission` | who is let in: what all workers count together |
 //! | `timer`, `mailbox`, `secret` | deadlines; what other threads want; what no peer can guess |
 //! | `handler`, `handle`, `stop`, `request`, `cause` | what an application sees |
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
@@ -32,6 +33,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("ringwire drives io_uring, which only Linux has");
 
+mod admission;
 mod affinity;
 mod board;
 mod cause;

@@ -4,13 +4,14 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 
+use crate::admission::Admission;
 use crate::config::{Config, Settings};
 use crate::driver::uring::{BufferPool, Step, Uring};
 use crate::error::{Error, RingStep};
 use crate::handle::{Handle, Mail};
 use crate::handler::Handler;
 use crate::mailbox::Mailbox;
-use crate::worker::Worker;
+use crate::worker::{Outside, Worker};
 use crate::{affinity, limits, listener};
 
 /// A server that listens and has not begun to serve.
@@ -113,16 +114,17 @@ impl Server {
         let cores = affinity::cores();
         let pinned = settings.config.pin_workers && settings.workers <= cores.len();
         let (started, starts) = std::sync::mpsc::channel();
+        let admission = Arc::new(Admission::new(&settings));
         thread::scope(|scope| {
             let mut threads = Vec::new();
             let mut result = Ok(());
             for (number, listener) in listeners.into_iter().enumerate() {
                 let (settings, started) = (settings.clone(), started.clone());
-                let (factory, handle) = (&factory, &handle);
+                let (factory, handle, admission) = (&factory, &handle, Arc::clone(&admission));
                 let core = cores.get(number).copied().filter(|_| pinned);
                 let body = move || {
                     let started = Started { sender: started, stop: handle };
-                    serve(number, core, listener, settings, factory, &started)
+                    serve(number, core, listener, settings, factory, admission, &started)
                 };
                 let builder = thread::Builder::new().name(format!("ringwire-{number}"));
                 match builder.spawn_scoped(scope, body) {
@@ -181,6 +183,7 @@ fn serve<H: Handler>(
     listener: TcpListener,
     settings: Settings,
     factory: &impl Fn(usize) -> H,
+    admission: Arc<Admission>,
     started: &Started<'_>,
 ) -> Result<(), Error> {
     if let Some(core) = core {
@@ -202,7 +205,8 @@ fn serve<H: Handler>(
     // There are at most 256 workers.
     let name = u8::try_from(number).unwrap_or(u8::MAX);
     let stop = Arc::clone(&handle.stop);
-    let mut worker = Worker::new(driver, factory(number), settings, name, mailbox, board, stop);
+    let outside = Outside { mailbox, board, stop, admission };
+    let mut worker = Worker::new(driver, factory(number), settings, name, outside);
     let _told = started.sender.send(true);
     worker.run().map_err(Error::Ring)
 }

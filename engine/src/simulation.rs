@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admission::Admission;
 use crate::board::Board;
 use crate::config::{Config, Settings};
 use crate::driver::Descriptor;
@@ -18,7 +19,7 @@ use crate::handler::Handler;
 use crate::mailbox::Mailbox;
 use crate::stats::Stats;
 use crate::timer::Time;
-use crate::worker::Worker;
+use crate::worker::{Outside, Worker};
 
 pub use crate::driver::sim::Faults;
 
@@ -73,7 +74,9 @@ impl<H: Handler> Simulation<H> {
         let (mailboxes, boards) = ([mailbox.clone()].into(), [board.clone()].into());
         let handle = Handle { mailboxes, boards, stop: Arc::default() };
         let (driver, stop) = (Sim::new(world.clone()), Arc::clone(&handle.stop));
-        let worker = Worker::new(driver, handler, settings, 0, mailbox, board, stop);
+        let admission = Arc::new(Admission::new(&settings));
+        let outside = Outside { mailbox, board, stop, admission };
+        let worker = Worker::new(driver, handler, settings, 0, outside);
         Ok(Self { worker, world, handle, random: Random::new(!seed) })
     }
 

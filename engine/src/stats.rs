@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 use ringwire_protocol::Traffic;
 
+use crate::cause::{Cause, Limit};
 use crate::tally::{Ends, Refused};
 
 /// Defines [`Stats`] and what goes over its single numbers, so that none can be left out anywhere.
@@ -34,7 +35,7 @@ macro_rules! stats {
         #[non_exhaustive]
         pub struct Stats {
             $(#[doc = $help] pub $name: u64,)+
-            /// Connections that were answered with something else than 101, by status.
+            /// Connections that were answered with something else than 101, by status and limit.
             pub refused: Refused,
             /// Connections that ended before their request was answered, by cause.
             pub unanswered: Ends,
@@ -139,6 +140,14 @@ impl Stats {
         self.accepted.saturating_sub(over)
     }
 
+    /// Peers that this limit turned away before their request was answered, with 503 or, where that
+    /// was being said to many, without a word.
+    #[must_use]
+    pub fn turned_away(&self, limit: Limit) -> u64 {
+        let ended = self.unanswered.count(Cause::Limit(limit).labels());
+        self.refused.count_limit(limit) + ended
+    }
+
     /// Everything, each with its name: what an exporter needs.
     pub fn samples(&self) -> impl Iterator<Item = Sample> + use<> {
         let gauge = |name, help, value| Sample { is_gauge: true, ..Sample::new(name, help, value) };
@@ -207,7 +216,6 @@ impl<'a> Sum<&'a Self> for Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::Cause;
 
     /// Each number another one.
     fn distinct() -> Stats {
@@ -245,9 +253,11 @@ mod tests {
     fn each_connection_is_in_one_place() {
         let mut stats = Stats { accepted: 7, opened: 3, ..Stats::default() };
         assert_eq!((stats.opening(), stats.open()), (4, 3));
-        stats.refused.add(503);
+        stats.refused.add(503, Some(Limit::Handshakes));
         stats.unanswered.add(&Cause::Gone);
         stats.ended.add(&Cause::Terminated);
         assert_eq!((stats.opening(), stats.open()), (2, 2));
+        stats.unanswered.add(&Cause::Limit(Limit::Handshakes));
+        assert_eq!((stats.turned_away(Limit::Handshakes), stats.opening()), (2, 1));
     }
 }

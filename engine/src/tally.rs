@@ -1,6 +1,6 @@
 //! Counts by label: how connections ended, and how requests were refused.
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Limit};
 
 /// The name and the value of a label.
 type Label = (&'static str, &'static str);
@@ -11,14 +11,14 @@ pub struct Ends {
     counts: [u64; CAUSES.len()],
 }
 
-/// Connections by the status that they were answered with.
+/// Connections by the status that they were answered with, and by the limit where one was to blame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    counts: [u64; STATUSES.len()],
+    counts: [u64; ANSWERS.len()],
 }
 
 /// The labels of every cause, each once.
-const CAUSES: [[Label; 2]; 31] = [
+const CAUSES: [[Label; 2]; 35] = [
     row("peer_closed", ""),
     row("handler_closed", ""),
     row("gone", ""),
@@ -35,6 +35,10 @@ const CAUSES: [[Label; 2]; 31] = [
     row("limit", "message_size"),
     row("limit", "fragments"),
     row("limit", "connections"),
+    row("limit", "connections_server"),
+    row("limit", "connections_address"),
+    row("limit", "handshakes"),
+    row("limit", "handshake_rate"),
     row("limit", "descriptors"),
     row("violation", "reserved_bits"),
     row("violation", "reserved_opcode"),
@@ -52,28 +56,33 @@ const CAUSES: [[Label; 2]; 31] = [
     row("violation", "compression_corrupt"),
 ];
 
-/// The statuses that the engine answers with and those that handlers are likely to; the last row
-/// is for all others.
-const STATUSES: [(u16, [Label; 1]); 19] = [
-    (200, [("status", "200")]),
-    (204, [("status", "204")]),
-    (302, [("status", "302")]),
-    (400, [("status", "400")]),
-    (401, [("status", "401")]),
-    (403, [("status", "403")]),
-    (404, [("status", "404")]),
-    (405, [("status", "405")]),
-    (408, [("status", "408")]),
-    (413, [("status", "413")]),
-    (414, [("status", "414")]),
-    (426, [("status", "426")]),
-    (429, [("status", "429")]),
-    (431, [("status", "431")]),
-    (500, [("status", "500")]),
-    (501, [("status", "501")]),
-    (503, [("status", "503")]),
-    (505, [("status", "505")]),
-    (0, [("status", "other")]),
+/// The statuses that the engine answers with and those that handlers are likely to, and within 503
+/// the limits that turn peers away; the last row is for all others.
+const ANSWERS: [(u16, [Label; 2]); 24] = [
+    (200, answer("200", "")),
+    (204, answer("204", "")),
+    (302, answer("302", "")),
+    (400, answer("400", "")),
+    (401, answer("401", "")),
+    (403, answer("403", "")),
+    (404, answer("404", "")),
+    (405, answer("405", "")),
+    (408, answer("408", "")),
+    (413, answer("413", "")),
+    (414, answer("414", "")),
+    (426, answer("426", "")),
+    (429, answer("429", "")),
+    (431, answer("431", "")),
+    (500, answer("500", "")),
+    (501, answer("501", "")),
+    (503, answer("503", "")),
+    (503, answer("503", "connections")),
+    (503, answer("503", "connections_server")),
+    (503, answer("503", "connections_address")),
+    (503, answer("503", "handshakes")),
+    (503, answer("503", "handshake_rate")),
+    (505, answer("505", "")),
+    (0, answer("other", "")),
 ];
 
 impl Ends {
@@ -123,13 +132,28 @@ impl Ends {
 }
 
 impl Refused {
-    pub(crate) const COUNT: usize = STATUSES.len();
+    pub(crate) const COUNT: usize = ANSWERS.len();
 
     /// The answers with this status, if it has a row of its own: those of the engine have.
     #[must_use]
     pub fn count(&self, status: u16) -> u64 {
-        let mut rows = STATUSES.iter().zip(self.counts);
-        rows.find(|((row, _), _)| *row == status).map(|(_, count)| count).unwrap_or_default()
+        let rows = ANSWERS.iter().zip(self.counts);
+        rows.filter(|((row, _), _)| *row == status).map(|(_, count)| count).sum()
+    }
+
+    /// The answers, all with 503, to peers that a limit turned away.
+    ///
+    /// ```
+    /// # use ringwire::{Config, Limit, Server};
+    /// # let server = Server::bind("127.0.0.1:0", Config { workers: 1, ..Config::default() })?;
+    /// let refused = server.handle().stats().refused;
+    /// assert_eq!(refused.count_limit(Limit::ConnectionsAddress), 0);
+    /// # Ok::<(), ringwire::Error>(())
+    /// ```
+    #[must_use]
+    pub fn count_limit(&self, limit: Limit) -> u64 {
+        let place = answer_place(503, limit.label());
+        place.and_then(|place| self.counts.get(place)).copied().unwrap_or_default()
     }
 
     /// All of them.
@@ -138,20 +162,21 @@ impl Refused {
         self.counts.iter().sum()
     }
 
-    /// Counts one.
-    pub(crate) fn add(&mut self, status: u16) {
-        let place = STATUSES.iter().position(|(row, _)| *row == status);
-        if let Some(count) = self.counts.get_mut(place.unwrap_or(STATUSES.len() - 1)) {
+    /// Counts one; `limit` is what was to blame for it, if any was.
+    pub(crate) fn add(&mut self, status: u16, limit: Option<Limit>) {
+        let place = answer_place(status, limit.map_or("", Limit::label));
+        debug_assert!(place.is_some() || limit.is_none(), "{status} for {limit:?} has no row");
+        if let Some(count) = self.counts.get_mut(place.unwrap_or(ANSWERS.len() - 1)) {
             *count += 1;
         }
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static [Label], u64)> + use<> {
-        static ROWS: [(u16, [Label; 1]); STATUSES.len()] = STATUSES;
+        static ROWS: [(u16, [Label; 2]); ANSWERS.len()] = ANSWERS;
         ROWS.iter().map(|(_, labels)| &labels[..]).zip(self.counts)
     }
 
-    pub(crate) const fn counts(&self) -> [u64; STATUSES.len()] {
+    pub(crate) const fn counts(&self) -> [u64; ANSWERS.len()] {
         self.counts
     }
 
@@ -168,13 +193,22 @@ impl Default for Ends {
 
 impl Default for Refused {
     fn default() -> Self {
-        Self { counts: [0; STATUSES.len()] }
+        Self { counts: [0; ANSWERS.len()] }
     }
 }
 
 /// The row of these labels.
 fn place((kind, detail): (&str, &str)) -> Option<usize> {
     CAUSES.iter().position(|[(_, first), (_, second)]| *first == kind && *second == detail)
+}
+
+/// The row of this answer.
+fn answer_place(status: u16, limit: &str) -> Option<usize> {
+    ANSWERS.iter().position(|(row, [_, (_, detail)])| *row == status && *detail == limit)
+}
+
+const fn answer(status: &'static str, limit: &'static str) -> [Label; 2] {
+    [("status", status), ("limit", limit)]
 }
 
 const fn row(kind: &'static str, detail: &'static str) -> [Label; 2] {
@@ -202,7 +236,11 @@ mod tests {
             Limit::FrameSize => Some(Limit::MessageSize),
             Limit::MessageSize => Some(Limit::Fragments),
             Limit::Fragments => Some(Limit::Connections),
-            Limit::Connections => Some(Limit::Descriptors),
+            Limit::Connections => Some(Limit::ConnectionsServer),
+            Limit::ConnectionsServer => Some(Limit::ConnectionsAddress),
+            Limit::ConnectionsAddress => Some(Limit::Handshakes),
+            Limit::Handshakes => Some(Limit::HandshakeRate),
+            Limit::HandshakeRate => Some(Limit::Descriptors),
             Limit::Descriptors => None,
         };
         let limits = std::iter::successors(Some(Limit::FrameSize), |limit| next(*limit));
@@ -240,13 +278,34 @@ mod tests {
     fn statuses() {
         let mut refused = Refused::default();
         for status in [503, 503, 426, 299] {
-            refused.add(status);
+            refused.add(status, None);
         }
         assert_eq!((refused.count(503), refused.count(426), refused.count(299)), (2, 1, 0));
         assert_eq!(refused.total(), 4);
-        assert_eq!(refused.rows().last(), Some((&[("status", "other")][..], 1)));
+        let last = [("status", "other"), ("limit", "")];
+        assert_eq!(refused.rows().last(), Some((&last[..], 1)));
         for refusal_status in [400, 403, 405, 408, 413, 414, 426, 431, 500, 501, 503, 505] {
-            assert!(STATUSES.iter().any(|(status, _)| *status == refusal_status));
+            assert!(answer_place(refusal_status, "").is_some());
         }
+    }
+
+    #[test]
+    fn limits_within_a_status() {
+        let mut refused = Refused::default();
+        refused.add(503, None);
+        let limits = [
+            Limit::Connections,
+            Limit::ConnectionsServer,
+            Limit::ConnectionsAddress,
+            Limit::Handshakes,
+            Limit::HandshakeRate,
+        ];
+        for limit in limits {
+            refused.add(503, Some(limit));
+            refused.add(503, Some(limit));
+            assert_eq!(refused.count_limit(limit), 2, "{limit:?}");
+        }
+        assert_eq!((refused.count(503), refused.total()), (11, 11));
+        assert_eq!(refused.count_limit(Limit::MessageSize), 0, "that is no answer");
     }
 }

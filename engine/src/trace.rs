@@ -8,17 +8,18 @@
 //! | `worker started` | info | `worker` |
 //! | `worker stopped` | info | `worker`, `opened`: connections in its life |
 //! | `accepting paused` | warn | `worker`, `error` |
+//! | `made room` | debug, since an attack must not fill a log as well | `worker` |
 //! | `opened` | debug | `connection`, `peer` |
-//! | `refused` | debug | `connection`, `peer`, `status` |
+//! | `refused` | debug | `connection`, `peer`, `status`, `limit`: what it is for, or nothing |
 //! | `unanswered` | debug | `cause`, `detail`, `text` |
 //! | `ended` | debug | `connection`, `cause`, `detail`, `text` |
 //!
-//! `connection` is [`ConnectionId::as_u64`](crate::ConnectionId::as_u64); `cause` and `detail` are
-//! the labels of the counters.
+//! `connection` is [`ConnectionId::as_u64`](crate::ConnectionId::as_u64); `cause`, `detail` and
+//! `limit` are the labels of the counters.
 
 use std::net::SocketAddr;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Limit};
 use crate::driver::Fault;
 
 /// An event, where the feature is on. Its fields are evaluated when somebody wants it.
@@ -52,15 +53,31 @@ pub(crate) fn accept_paused(worker: u8, fault: &Fault) {
     event!(WARN, { worker = worker, error = fault.to_string().as_str() }, "accepting paused");
 }
 
+/// Accepting rests until the descriptors of evicted handshakes have been closed.
+#[cold]
+pub(crate) fn made_room(worker: u8) {
+    event!(DEBUG, { worker = worker }, "made room");
+}
+
 /// `peer` is asked for where somebody listens: it takes a call of the system.
 pub(crate) fn opened(connection: u64, peer: impl Fn() -> Option<SocketAddr>) {
     event!(DEBUG, { connection = connection, peer = name(peer()).as_str() }, "opened");
 }
 
-pub(crate) fn refused(connection: u64, peer: impl Fn() -> Option<SocketAddr>, status: u16) {
+pub(crate) fn refused(
+    connection: u64,
+    peer: impl Fn() -> Option<SocketAddr>,
+    status: u16,
+    limit: Option<Limit>,
+) {
     event!(
         DEBUG,
-        { connection = connection, peer = name(peer()).as_str(), status = status },
+        {
+            connection = connection,
+            peer = name(peer()).as_str(),
+            status = status,
+            limit = limit.map_or("", Limit::label)
+        },
         "refused"
     );
 }

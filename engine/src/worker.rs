@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringwire_protocol::Close;
 
+use crate::admission::Admission;
 use crate::board::{Board, Publisher};
 use crate::cause::{Cause, Closer, Limit};
 use crate::config::Settings;
@@ -24,6 +25,9 @@ use crate::trace;
 /// How long accepting rests after an error that would only come again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long it rests until the descriptors of evicted handshakes have been closed.
+const EVICTION_PAUSE: Duration = Duration::from_millis(2);
+
 /// One thread's share of a server: a driver, its connections, a handler, a mailbox.
 pub(crate) struct Worker<D: Driver, H: Handler> {
     connections: Connections<D, H>,
@@ -36,6 +40,15 @@ pub(crate) struct Worker<D: Driver, H: Handler> {
     // Both are kept for their memory. Empty between turns.
     completions: Vec<Completion>,
     mail: Vec<Mail>,
+}
+
+/// What other threads have of a worker, or share with it.
+pub(crate) struct Outside {
+    pub(crate) mailbox: Arc<Mailbox<Mail>>,
+    pub(crate) board: Arc<Board>,
+    /// How to stop, if that has been said.
+    pub(crate) stop: Arc<OnceLock<Stop>>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// Whether peers are accepted.
@@ -53,15 +66,14 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         handler: H,
         settings: Settings,
         number: u8,
-        mailbox: Arc<Mailbox<Mail>>,
-        board: Arc<Board>,
-        stop: Arc<OnceLock<Stop>>,
+        outside: Outside,
     ) -> Self {
+        let Outside { mailbox, board, stop, admission } = outside;
         mailbox.open(driver.waker());
         driver.accept();
         trace::worker_started(number);
         Self {
-            connections: Connections::new(driver, handler, settings, number),
+            connections: Connections::new(driver, handler, settings, number, admission),
             mailbox,
             publisher: Publisher::new(board),
             accepting: Accepting::Armed,
@@ -174,34 +186,42 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
     fn on_accepted(&mut self, result: Result<Descriptor, Fault>, more: bool) {
         let stopped = self.accepting == Accepting::Stopped;
-        let fault = match result {
+        let pause = match result {
             // When the server stops, it is told so.
             Ok(descriptor) => {
                 self.take_in(descriptor);
                 None
             }
             Err(_) if stopped => None,
-            // The peer stays in the backlog, and accepting it would fail again at once.
-            Err(fault @ Fault::DescriptorsExhausted) => {
-                let refused = self.connections.driver.accept_refuse();
-                if refused {
-                    self.connections.count_unanswered(&Cause::Limit(Limit::Descriptors));
-                }
-                (!refused).then_some(fault)
-            }
-            Err(fault @ (Fault::BuffersExhausted | Fault::Cancelled | Fault::Io(_))) => Some(fault),
+            Err(fault) => self.pause_after(&fault),
         };
         if more || stopped {
             return;
         }
-        if let Some(fault) = fault {
+        if let Some(pause) = pause {
             self.connections.stats().accept_pauses += 1;
-            trace::accept_paused(self.connections.worker(), &fault);
             let now = self.connections.driver.now();
-            self.accepting = Accepting::Paused(now.after(ACCEPT_PAUSE));
+            self.accepting = Accepting::Paused(now.after(pause));
         } else {
             self.connections.driver.accept();
         }
+    }
+
+    /// How long accepting is to rest after a fault, if at all. Where descriptors have run out the
+    /// peer stays in the backlog, and accepting it would fail again at once.
+    fn pause_after(&mut self, fault: &Fault) -> Option<Duration> {
+        if matches!(fault, Fault::DescriptorsExhausted) {
+            if self.connections.evict_for_descriptors() {
+                trace::made_room(self.connections.worker());
+                return Some(EVICTION_PAUSE);
+            }
+            if self.connections.driver.accept_refuse() {
+                self.connections.count_unanswered(&Cause::Limit(Limit::Descriptors));
+                return None;
+            }
+        }
+        trace::accept_paused(self.connections.worker(), fault);
+        Some(ACCEPT_PAUSE)
     }
 
     fn read_mail(&mut self) {

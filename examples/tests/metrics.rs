@@ -160,7 +160,7 @@ fn the_numbers_are_those_of_the_clients() {
     let violation = "ended_total{cause=\"violation\",detail=\"unmasked\"}";
     let last = server.metrics_when(|metrics| metrics.get(violation) == 1);
     // Each page that was read before was a request that is no WebSocket's.
-    assert!(last.get("refused_total{status=\"200\"}") >= 3);
+    assert!(last.get("refused_total{status=\"200\",limit=\"\"}") >= 3);
     for (series, value) in &before.0 {
         let is_gauge = series == "ringwire_open" || series == "ringwire_opening";
         assert!(is_gauge || last.0[series] >= *value, "{series} has fallen");

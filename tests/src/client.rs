@@ -49,7 +49,15 @@ impl Client {
     /// If nobody listens there.
     #[must_use]
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server listens");
+        Self::on(TcpStream::connect_timeout(&address, PATIENCE).expect("the server listens"))
+    }
+
+    /// Says nothing on a connection that was made otherwise.
+    ///
+    /// # Panics
+    /// If the socket takes no options.
+    #[must_use]
+    pub fn on(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("the socket takes options");
         stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
         stream.set_write_timeout(Some(PATIENCE)).expect("the socket takes options");

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ringwire::{Config, Error, Handle, Handler, Server};
+use ringwire::{Config, Error, Handle, Handler, Server, Stats};
 
 use crate::client::Client;
 use crate::echo::{Echo, Event};
@@ -85,6 +85,22 @@ impl TestServer {
     #[must_use]
     pub fn client(&self) -> Client {
         Client::open(self.address)
+    }
+
+    /// The numbers, once they are as expected; they come with a delay.
+    ///
+    /// # Panics
+    /// If they do not become so in time.
+    pub fn stats_when(&self, expected: impl Fn(&Stats) -> bool) -> Stats {
+        let begun = Instant::now();
+        loop {
+            let stats = self.handle.stats();
+            if expected(&stats) {
+                return stats;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{stats:#?}");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until `run` has returned, and says what it did.

@@ -1,26 +1,13 @@
 //! What is counted: every number against what a client did, and the books balanced at any time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringwire::simulation::{Faults, Simulation};
-use ringwire::{Compression, Config, Connection, Handle, Handler, Message, Stats};
+use ringwire::{Compression, Config, Connection, Handler, Message};
 use ringwire_tests::{
     Client, FIN, Frame, PATIENCE, PING, REQUEST, TestServer, close, config, message, ping, pong,
     text,
 };
-
-/// The numbers, once they are as expected; they come with a delay.
-fn when(handle: &Handle, expected: impl Fn(&Stats) -> bool) -> Stats {
-    let begun = Instant::now();
-    loop {
-        let stats = handle.stats();
-        if expected(&stats) {
-            return stats;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{stats:#?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 #[test]
 fn what_a_client_does_is_counted() {
@@ -37,7 +24,7 @@ fn what_a_client_does_is_counted() {
     client.expect(&Frame::binary("onetwothree"));
     assert_eq!(client.read_frame().unwrap().payload, b"?");
     client.expect_close(Some(1000));
-    let stats = when(&server.handle(), |stats| stats.ended.total() == 1);
+    let stats = server.stats_when(|stats| stats.ended.total() == 1);
     assert_eq!((stats.accepted, stats.opened, stats.open(), stats.opening()), (1, 1, 0, 0));
     assert_eq!(stats.ended.count(("peer_closed", "")), 1);
     assert_eq!((stats.messages_received, stats.messages_sent), (2, 2));
@@ -70,7 +57,7 @@ fn refusals_and_those_who_say_nothing() {
     let mut mute = Client::connect(server.address());
     assert_eq!(mute.read_to_end(), []);
     Client::connect(server.address()).end();
-    let stats = when(&server.handle(), |stats| stats.accepted == 5 && stats.opening() == 0);
+    let stats = server.stats_when(|stats| stats.accepted == 5 && stats.opening() == 0);
     let refused = [426, 400, 408].map(|status| stats.refused.count(status));
     assert_eq!((refused, stats.refused.total()), ([1; 3], 3));
     let unanswered = [("time_out", "handshake"), ("gone", "")];
@@ -88,7 +75,7 @@ fn other_threads_wake_and_time_passes() {
     assert_eq!(client.read_frame().map(|frame| frame.first), Some(FIN | PING));
     server.handle().send(id, "mail").unwrap();
     client.expect(&Frame::text("mail"));
-    let stats = when(&server.handle(), |stats| stats.messages_sent == 1);
+    let stats = server.stats_when(|stats| stats.messages_sent == 1);
     assert!(stats.wakeups >= 1 && stats.timers >= 1 && stats.pings_sent >= 1);
     assert_eq!((stats.mails, stats.open()), (1, 1));
     assert_eq!(server.handle().stats_by_worker(), [server.handle().stats()]);
@@ -106,7 +93,7 @@ fn compression_is_counted() {
     let head = client.take(2);
     assert_eq!(head[0], 0xC1, "a compressed text");
     assert_eq!(client.take(usize::from(head[1])).len(), usize::from(head[1]));
-    let stats = when(&server.handle(), |stats| stats.messages_sent == 1);
+    let stats = server.stats_when(|stats| stats.messages_sent == 1);
     assert_eq!((stats.messages_compressed, stats.frames_sent), (1, 1));
     assert_eq!(stats.compression_bytes_before, 5000);
     assert_eq!(stats.compression_bytes_after, u64::from(head[1]));

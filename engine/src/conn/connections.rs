@@ -1,31 +1,35 @@
 //! The connections of a worker, and everything that happens to them.
 //!
-//! The files beside this one add to [`Connections`] by what happens: `open` (the opening
-//! handshake), `turn`, `receive`, `pause`, `send`, `end` (terminate → join → close → free),
-//! `deadline`.
+//! The files beside this one add to [`Connections`] by what happens: `admit` (who gets a place),
+//! `open` (the opening handshake), `turn`, `receive`, `pause`, `send`, `end` (terminate → join →
+//! close → free), `deadline`.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use ringwire_protocol::handshake::{Head, Refusal, Response};
-use ringwire_protocol::{Close, Payload, Prepared, Receiver, Role, Sender, Workspace};
+use ringwire_protocol::handshake::Response;
+use ringwire_protocol::{Close, Payload, Prepared, Workspace};
 
-use crate::cause::{Cause, Closer, Limit};
+use crate::admission::{Admission, Bucket};
+use crate::cause::{Cause, Closer};
 use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
 use crate::conn::held::Held;
-use crate::conn::outbox::{BufferStore, Outbox};
-use crate::conn::peer::{InFlight, Opening, Peer, Stage, Waiting};
+use crate::conn::openings::Openings;
+use crate::conn::outbox::BufferStore;
+use crate::conn::peer::{Peer, Stage};
 use crate::conn::slots::Slots;
-use crate::conn::view::{Connection, Link, Shared};
-use crate::driver::{Descriptor, Driver, Key};
+use crate::conn::view::{Connection, Shared};
+use crate::driver::{Driver, Key};
 use crate::handler::Handler;
 use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::timer::{Time, Wheel};
 use crate::trace;
 
-/// Peers beyond the maximum that are being told so at the same time.
-const REFUSALS_MAX: usize = 64;
+/// Slots beyond those of the connections: for refusals, and for what is evicted in one turn, whose
+/// slots are free in the next one. As many as the completion queue may hold of new peers.
+const SLOTS_SPARE: usize = 8192;
 
 /// Receive buffers that are counted on for each connection that is armed again: what has arrived
 /// for it meanwhile seldom fits one.
@@ -38,6 +42,12 @@ pub(crate) struct Connections<D, H: Handler> {
     pub(super) slots: Slots<Peer<H::State>>,
     pub(super) wheel: Wheel,
     pub(super) shared: Shared,
+    pub(super) admission: Arc<Admission>,
+    /// Connections with a place. `placed <= slots.count()`.
+    pub(super) placed: usize,
+    pub(super) openings: Openings,
+    /// Where the rate of requests is limited.
+    pub(super) bucket: Option<Bucket>,
     /// Connections that found no receive buffer, to be armed again once buffers have come back, the
     /// one that has waited for longest first.
     pub(super) parked: VecDeque<Key>,
@@ -53,9 +63,17 @@ pub(crate) struct Connections<D, H: Handler> {
 }
 
 impl<D: Driver, H: Handler> Connections<D, H> {
-    pub(crate) fn new(mut driver: D, handler: H, settings: Settings, worker: u8) -> Self {
+    pub(crate) fn new(
+        mut driver: D,
+        handler: H,
+        settings: Settings,
+        worker: u8,
+        admission: Arc<Admission>,
+    ) -> Self {
         let now = driver.now();
-        let slots = Slots::new(settings.config.connections_max.saturating_add(REFUSALS_MAX));
+        let config = &settings.config;
+        let slots = Slots::new(config.connections_max.saturating_add(SLOTS_SPARE));
+        let bucket = config.handshake_rate.map(|rate| Bucket::new(rate, config.handshake_burst));
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
         let secret = Secret::new(driver.secret());
@@ -74,8 +92,22 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         };
         let wheel = Wheel::new(now);
         let (parked, deferred, expired) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        let (held, stopping) = (Held::new(), false);
-        Self { driver, handler, slots, wheel, shared, parked, deferred, held, stopping, expired }
+        Self {
+            driver,
+            handler,
+            slots,
+            wheel,
+            shared,
+            admission,
+            placed: 0,
+            openings: Openings::default(),
+            bucket,
+            parked,
+            deferred,
+            held: Held::new(),
+            stopping: false,
+            expired,
+        }
     }
 
     /// Begins a turn: the time holds until the next one.
@@ -153,43 +185,6 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.slots.count()
     }
 
-    /// Takes a new connection in. Beyond the maximum it is refused with 503; where even that is
-    /// being said to many, it is ended at once.
-    pub(crate) fn accept(&mut self, descriptor: Descriptor) {
-        let now = self.shared.stamp();
-        let opening = Opening { head: Vec::new(), scan: Head::request() };
-        let peer = Peer {
-            descriptor,
-            stage: Stage::Opening(Box::new(opening)),
-            in_flight: InFlight::default(),
-            receiver: Receiver::new(Role::Server),
-            link: Link::new(Sender::new(Role::Server), Outbox::default(), now),
-            state: H::State::default(),
-            last_received: now,
-            last_progress: now,
-            since: now,
-            waiting: Waiting::Nothing,
-            deferred: 0,
-        };
-        let full = self.slots.count() >= self.shared.config().connections_max;
-        match self.slots.insert(|_| peer) {
-            Some(key) => {
-                self.shared.stats.accepted += 1;
-                if self.stopping {
-                    self.refuse(key, &stopping());
-                } else if full {
-                    self.refuse(key, &Refusal::Unavailable { retry_after: 1 }.response());
-                }
-                self.arm(key);
-                self.watch(key);
-            }
-            None => {
-                self.count_unanswered(&Cause::Limit(Limit::Connections));
-                self.driver.close(descriptor);
-            }
-        }
-    }
-
     /// Sends a message of another thread's. `false`: the connection is not open.
     pub(crate) fn send(&mut self, key: Key, message: Payload<'_>) -> bool {
         let Self { slots, shared, .. } = self;
@@ -262,6 +257,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     Stage::Lingering(_) | Stage::Terminating => {}
                 }
                 self.driver.abandon(peer.descriptor);
+                if let Some(place) = peer.place {
+                    self.leave(place);
+                }
             }
         }
     }

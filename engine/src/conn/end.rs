@@ -45,8 +45,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Lets what is queued leave, and then the connection end.
     pub(super) fn linger(&mut self, key: Key, lingering: Lingering) {
-        let Self { slots, shared, .. } = self;
+        let Self { slots, shared, openings, .. } = self;
         let Some(peer) = slots.at(key) else { return };
+        openings.leave(&peer.stage);
         peer.stage = Stage::Lingering(lingering);
         peer.since = shared.stamp();
         shared.mark(key, &mut peer.link);
@@ -81,6 +82,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if matches!(peer.stage, Stage::Terminating) {
             return;
         }
+        self.openings.leave(&peer.stage);
         peer.stage = Stage::Terminating;
         if !peer.is_joined() {
             self.driver.shutdown(peer.descriptor, Shutdown::Both);
@@ -102,10 +104,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             shared.store.give(peer.link.outbox.filling);
             peer.receiver.retire(&mut shared.workspace);
             peer.link.sender.retire(&mut shared.workspace);
+            if let Some(place) = peer.place {
+                self.leave(place);
+            }
         }
-        if slots.count() == 0 {
+        if self.slots.count() == 0 {
             // What the busiest time took need not stay until the next one.
-            shared.store.clear();
+            self.shared.store.clear();
         }
     }
 }

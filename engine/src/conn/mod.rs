@@ -1,5 +1,6 @@
 //! Connections: from accepting them to freeing their slots.
 
+mod admit;
 mod arrival;
 mod backlog;
 mod connections;
@@ -8,6 +9,7 @@ mod end;
 mod flow;
 mod held;
 mod open;
+mod openings;
 mod outbox;
 mod pause;
 mod peer;

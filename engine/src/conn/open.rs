@@ -5,6 +5,7 @@ use std::mem;
 use ringwire_protocol::handshake::{self, Accept, Refusal, Response};
 use ringwire_protocol::{Receiver, Role, Sender, deflate};
 
+use crate::cause::Limit;
 use crate::config::Compression;
 use crate::conn::connections::{Connections, stopping};
 use crate::conn::flow::Flow;
@@ -15,6 +16,9 @@ use crate::driver::{Driver, Key};
 use crate::handler::Handler;
 use crate::request::Request;
 use crate::trace;
+
+/// Seconds until a client that was turned away may try again. Places come free all the time.
+const RETRY_AFTER: u32 = 1;
 
 impl<D: Driver, H: Handler> Connections<D, H> {
     /// Adds `bytes` to the head, and answers it when it is whole. What follows the head are frames.
@@ -53,10 +57,14 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Answers a whole head: opens the connection, or refuses.
     fn answer(&mut self, key: Key, head: &[u8], rest: &mut [u8]) -> usize {
+        if !self.may_answer() {
+            self.turn_away(key, Limit::HandshakeRate);
+            return 0;
+        }
         match self.decide(key, head) {
             Ok(()) => self.open(key, rest),
             Err(Refused { response, head_only }) => {
-                self.respond(key, &response, head_only);
+                self.respond(key, &response, head_only, None);
                 0
             }
         }
@@ -120,8 +128,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// The answer is written: the connection is open, and `rest` came with the request.
     fn open(&mut self, key: Key, rest: &mut [u8]) -> usize {
-        let Self { slots, handler, shared, driver, .. } = self;
+        let Self { slots, handler, shared, openings, driver, .. } = self;
         let Some(peer) = slots.at(key) else { return 0 };
+        openings.leave(&peer.stage);
         peer.stage = Stage::Open;
         shared.stats.opened += 1;
         let address = || driver.peer_address(peer.descriptor);
@@ -139,10 +148,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Answers with `response` and ends the connection.
     pub(super) fn refuse(&mut self, key: Key, response: &Response) {
-        self.respond(key, response, false);
+        self.respond(key, response, false, None);
     }
 
-    fn respond(&mut self, key: Key, response: &Response, head_only: bool) {
+    /// Answers a peer that a limit turns away, and ends the connection.
+    pub(super) fn turn_away(&mut self, key: Key, limit: Limit) {
+        let response = Refusal::Unavailable { retry_after: RETRY_AFTER }.response();
+        self.respond(key, &response, false, Some(limit));
+    }
+
+    fn respond(&mut self, key: Key, response: &Response, head_only: bool, limit: Option<Limit>) {
         if let Some(peer) = self.slots.at(key) {
             let out = &mut peer.link.outbox.filling;
             let written = match head_only {
@@ -158,9 +173,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     error.status()
                 }
             };
-            self.shared.stats.refused.add(status);
+            self.shared.stats.refused.add(status, limit);
             let address = || self.driver.peer_address(peer.descriptor);
-            trace::refused(self.shared.id(key).as_u64(), address, status);
+            trace::refused(self.shared.id(key).as_u64(), address, status, limit);
             self.linger(key, Lingering::default());
         }
     }

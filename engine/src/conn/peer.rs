@@ -3,6 +3,7 @@
 use ringwire_protocol::handshake::Head;
 use ringwire_protocol::{Closing, Receiver};
 
+use crate::admission::Place;
 use crate::config::Config;
 use crate::conn::view::Link;
 use crate::driver::Descriptor;
@@ -22,6 +23,8 @@ pub(crate) struct Peer<S> {
     pub(crate) receiver: Receiver,
     pub(crate) link: Link,
     pub(crate) state: S,
+    /// Where it is counted. `None`: it was refused or evicted.
+    pub(crate) place: Option<Place>,
     /// When the last byte came in.
     pub(crate) last_received: Stamp,
     /// When the present send began or last made progress.
@@ -66,6 +69,13 @@ pub(crate) enum Stage {
 pub(crate) struct Opening {
     pub(crate) head: Vec<u8>,
     pub(crate) scan: Head,
+}
+
+impl Opening {
+    /// Nothing has arrived.
+    pub(crate) const fn new() -> Self {
+        Self { head: Vec::new(), scan: Head::request() }
+    }
 }
 
 /// Which sides of a connection that ends have ended.

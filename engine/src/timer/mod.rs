@@ -4,7 +4,7 @@ mod stamp;
 mod time;
 mod wheel;
 
-pub(crate) use stamp::Stamp;
+pub(crate) use stamp::{DURATION_MAX, Stamp};
 pub(crate) use time::Time;
 pub(crate) use wheel::Wheel;
 
