@@ -118,6 +118,16 @@ pub enum TimeOut {
     /// The peer: to take any of what was sent
     /// ([`Config::send_timeout`](crate::Config::send_timeout)).
     Send,
+    /// The peer: to take all of what was sent
+    /// ([`Config::outbox_age_max`](crate::Config::outbox_age_max)).
+    Outbox,
+    /// The peer: to send the rest of a message
+    /// ([`Config::message_timeout`](crate::Config::message_timeout)). It was told so with a close
+    /// frame.
+    Message,
+    /// The life of the connection ([`Config::lifetime_max`](crate::Config::lifetime_max)). The peer
+    /// was told so with a close frame.
+    Lifetime,
     /// The peer: to answer a close frame of the handler's
     /// ([`Config::close_timeout`](crate::Config::close_timeout)).
     Close,
@@ -183,6 +193,9 @@ impl TimeOut {
             Self::Idle => "idle",
             Self::Pong => "pong",
             Self::Send => "send",
+            Self::Outbox => "outbox",
+            Self::Message => "message",
+            Self::Lifetime => "lifetime",
             Self::Close => "close",
         }
     }
@@ -195,6 +208,9 @@ pub(crate) enum Closer {
     Nobody,
     Handler,
     IdleTimeOut,
+    MessageTimeOut,
+    /// The end of its lifetime.
+    Lifetime,
     /// The policy for slow consumers.
     SlowConsumer,
     Stop,
@@ -207,6 +223,8 @@ impl Closer {
             Self::Nobody => Cause::PeerClosed { code },
             Self::Handler => Cause::HandlerClosed,
             Self::IdleTimeOut => Cause::TimeOut(TimeOut::Idle),
+            Self::MessageTimeOut => Cause::TimeOut(TimeOut::Message),
+            Self::Lifetime => Cause::TimeOut(TimeOut::Lifetime),
             Self::SlowConsumer => Cause::Policy(Policy::SlowConsumer),
             Self::Stop => Cause::Stopped,
         }
@@ -222,7 +240,7 @@ impl Closer {
 
     /// The cause of an end by `cause` without both close frames.
     pub(crate) fn broken(self, cause: Cause) -> Cause {
-        let is_engine = matches!(self, Self::IdleTimeOut | Self::SlowConsumer | Self::Stop);
+        let is_engine = !matches!(self, Self::Nobody | Self::Handler);
         match cause {
             // Why the peer did not answer is of no interest: it was to go.
             Cause::Gone | Cause::Io(_) | Cause::TimeOut(_) | Cause::Stopped if is_engine => {
@@ -260,6 +278,15 @@ impl fmt::Display for Cause {
             Self::TimeOut(TimeOut::Idle) => formatter.write_str("the connection was idle"),
             Self::TimeOut(TimeOut::Pong) => formatter.write_str("the peer did not answer a ping"),
             Self::TimeOut(TimeOut::Send) => formatter.write_str("the peer took no data"),
+            Self::TimeOut(TimeOut::Outbox) => {
+                formatter.write_str("the peer took the data too slowly")
+            }
+            Self::TimeOut(TimeOut::Message) => {
+                formatter.write_str("the peer took too long over a message")
+            }
+            Self::TimeOut(TimeOut::Lifetime) => {
+                formatter.write_str("the connection has been open for as long as it may")
+            }
             Self::TimeOut(TimeOut::Close) => formatter.write_str("the peer did not answer a close"),
             Self::Gone => formatter.write_str("the peer went away without a close frame"),
             Self::Io(error) => error.fmt(formatter),
@@ -337,6 +364,10 @@ mod tests {
                 assert_eq!(closer.broken(again).labels(), expected);
             }
         }
+        for cause in gone().into_iter().chain(late()) {
+            let cause = Closer::Lifetime.broken(cause);
+            assert_eq!(cause.labels(), ("time_out", "lifetime"));
+        }
         for closer in [Closer::Nobody, Closer::Handler, Closer::SlowConsumer, Closer::Stop] {
             assert_eq!(closer.broken(Cause::Terminated).labels(), ("terminated", ""));
         }
@@ -347,6 +378,7 @@ mod tests {
         assert!(matches!(Closer::Nobody.completed(4000), Cause::PeerClosed { code: 4000 }));
         assert!(matches!(Closer::Handler.completed(1000), Cause::HandlerClosed));
         assert!(matches!(Closer::IdleTimeOut.completed(1001), Cause::TimeOut(TimeOut::Idle)));
+        assert!(matches!(Closer::Lifetime.completed(1001), Cause::TimeOut(TimeOut::Lifetime)));
         assert!(matches!(Closer::Stop.completed(1001), Cause::Stopped));
     }
 

@@ -107,10 +107,34 @@ pub struct Config {
     pub slow_consumer: SlowConsumer,
     /// A peer that takes none of what is sent for this long is dropped. Default 30 s.
     pub send_timeout: Duration,
+    /// How old the oldest byte may be that has not left; then the peer is dropped, however much it
+    /// takes. Bytes that leave in one send are as old as the first of them. Not below
+    /// [`send_timeout`](Self::send_timeout). Default 5 minutes, in which a message of the default
+    /// maximum crosses a link of half a megabit a second; a peer that takes a byte a second would
+    /// hold its outbox for two years.
+    pub outbox_age_max: Option<Duration>,
+
+    /// From the first byte of a message or a frame to its last, while it is read; then the
+    /// connection is failed with 1008. Control frames between the fragments do not put it off.
+    /// Default 5 minutes, as for [`outbox_age_max`](Self::outbox_age_max): who dribbles holds the
+    /// memory of a message for that long, and no longer. Of a message that is taken in chunks
+    /// nothing is held, and it may take hours: there the time is that from one chunk to the next.
+    pub message_timeout: Option<Duration>,
 
     /// A connection without a message in either direction for this long is closed with 1001.
     /// Default `None`: pings find out whether the peer is there.
     pub idle_timeout: Option<Duration>,
+    /// A connection that has been open for this long is closed with
+    /// [`lifetime_code`](Self::lifetime_code), so that clients spread anew over the servers of a
+    /// fleet. Default `None`: a connection lives as long as both sides want.
+    pub lifetime_max: Option<Duration>,
+    /// How many percent of [`lifetime_max`](Self::lifetime_max) a connection's own lifetime may be
+    /// shorter, at most 90. Those that open one after the other are spread evenly, so that what
+    /// came at once does not leave and come back at once. Default 10.
+    pub lifetime_jitter_percent: u8,
+    /// The code of the close frame at the end of a lifetime, one that
+    /// [`Connection::close`](crate::Connection::close) takes. Default 1001, going away.
+    pub lifetime_code: u16,
     /// A peer that has sent nothing for this long is sent a ping. Default 30 s, below the minute
     /// after which many routers forget a connection.
     pub ping_interval: Option<Duration>,
@@ -159,7 +183,12 @@ impl Default for Config {
             outbox_low: 256 << 10,
             slow_consumer: SlowConsumer::default(),
             send_timeout: Duration::from_secs(30),
+            outbox_age_max: Some(Duration::from_secs(300)),
+            message_timeout: Some(Duration::from_secs(300)),
             idle_timeout: None,
+            lifetime_max: None,
+            lifetime_jitter_percent: 10,
+            lifetime_code: 1001,
             ping_interval: Some(Duration::from_secs(30)),
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(5),
@@ -325,7 +354,10 @@ fn check_times(config: &Config) -> Result<(), ConfigError> {
     let times = [
         ("handshake_timeout", Some(config.handshake_timeout)),
         ("send_timeout", Some(config.send_timeout)),
+        ("outbox_age_max", config.outbox_age_max),
+        ("message_timeout", config.message_timeout),
         ("idle_timeout", config.idle_timeout),
+        ("lifetime_max", config.lifetime_max),
         ("ping_interval", config.ping_interval),
         ("pong_timeout", Some(config.pong_timeout)),
         ("close_timeout", Some(config.close_timeout)),
@@ -344,7 +376,15 @@ fn check_times(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::TooLong { field });
         }
     }
-    Ok(())
+    if config.outbox_age_max.is_some_and(|age| age < config.send_timeout) {
+        let (field, above) = ("send_timeout", "outbox_age_max");
+        return Err(ConfigError::Above { field, above });
+    }
+    if config.lifetime_jitter_percent > 90 {
+        return Err(ConfigError::Jitter);
+    }
+    let close = Close { code: Some(config.lifetime_code), reason: "" };
+    close.check().map_err(|_| ConfigError::LifetimeCode)
 }
 
 fn check_compression(config: &Config) -> Result<(), ConfigError> {
@@ -390,6 +430,8 @@ mod tests {
             resolved(|config| config.outbox_size_max = config.outbox_high - 1),
             resolved(|config| config.slow_consumer.size_max = 0),
             resolved(|config| config.slow_consumer.overflow = Overflow::Close(1005)),
+            resolved(|config| config.lifetime_jitter_percent = 91),
+            resolved(|config| config.lifetime_code = 1005),
         ];
         for (index, settings) in errors.into_iter().enumerate() {
             assert!(settings.is_err(), "{index}");
@@ -399,7 +441,7 @@ mod tests {
     #[test]
     fn what_must_not_be_zero() {
         type Change = fn(&mut Config);
-        let fields: [(&str, Change); 17] = [
+        let fields: [(&str, Change); 20] = [
             ("connections_max", |config| config.connections_max = 0),
             ("connections_server_max", |config| config.connections_server_max = Some(0)),
             ("connections_address_max", |config| config.connections_address_max = Some(0)),
@@ -416,6 +458,9 @@ mod tests {
             ("handshake.headers_max", |config| config.handshake.headers_max = 0),
             ("handshake_timeout", |config| config.handshake_timeout = Duration::ZERO),
             ("send_timeout", |config| config.send_timeout = Duration::ZERO),
+            ("outbox_age_max", |config| config.outbox_age_max = Some(Duration::ZERO)),
+            ("message_timeout", |config| config.message_timeout = Some(Duration::ZERO)),
+            ("lifetime_max", |config| config.lifetime_max = Some(Duration::ZERO)),
             ("ping_interval", |config| config.ping_interval = Some(Duration::ZERO)),
         ];
         for (field, change) in fields {
@@ -442,6 +487,8 @@ mod tests {
             (config.connections_server_max, config.connections_address_max) = (Some(5), Some(6));
         });
         assert_eq!(field, "connections_address_max");
+        let field = above(|config| config.outbox_age_max = Some(Duration::from_secs(29)));
+        assert_eq!(field, "send_timeout");
         assert!(resolved(|config| config.connections_server_max = Some(2_000_000)).is_ok());
     }
 
@@ -452,6 +499,7 @@ mod tests {
         for (field, settings) in [
             ("idle_timeout", resolved(|config| config.idle_timeout = Some(longer))),
             ("stop_timeout", resolved(|config| config.stop_timeout = longer)),
+            ("lifetime_max", resolved(|config| config.lifetime_max = Some(Duration::MAX))),
         ] {
             assert_eq!(settings.map(|_| ()), Err(ConfigError::TooLong { field }));
         }

@@ -175,6 +175,10 @@ pub enum ConfigError {
         /// Its name.
         field: &'static str,
     },
+    /// `lifetime_jitter_percent` is above 90.
+    Jitter,
+    /// `lifetime_code` is none that may be sent.
+    LifetimeCode,
     /// A window that is not of 9 to 15 bits, a memory level that is not from 1 to 9, a level above
     /// 9, or a ratio of zero.
     Compression,
@@ -198,6 +202,10 @@ impl fmt::Display for ConfigError {
                 write!(formatter, "{field} must not be above {above}, which holds before it")
             }
             Self::TooLong { field } => write!(formatter, "{field} must not be above 50 days"),
+            Self::Jitter => formatter.write_str("lifetime_jitter_percent must not be above 90"),
+            Self::LifetimeCode => {
+                formatter.write_str("lifetime_code must be a code that may be sent")
+            }
             Self::Compression => formatter.write_str(
                 "compression needs windows of 9 to 15 bits, a memory level from 1 to 9, a level up \
                  to 9 and a ratio above zero",

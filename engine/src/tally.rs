@@ -18,7 +18,7 @@ pub struct Refused {
 }
 
 /// The labels of every cause, each once.
-const CAUSES: [[Label; 2]; 35] = [
+const CAUSES: [[Label; 2]; 38] = [
     row("peer_closed", ""),
     row("handler_closed", ""),
     row("gone", ""),
@@ -29,6 +29,9 @@ const CAUSES: [[Label; 2]; 35] = [
     row("time_out", "idle"),
     row("time_out", "pong"),
     row("time_out", "send"),
+    row("time_out", "outbox"),
+    row("time_out", "message"),
+    row("time_out", "lifetime"),
     row("time_out", "close"),
     row("policy", "slow_consumer"),
     row("limit", "frame_size"),
@@ -249,7 +252,10 @@ mod tests {
             TimeOut::Handshake => Some(TimeOut::Idle),
             TimeOut::Idle => Some(TimeOut::Pong),
             TimeOut::Pong => Some(TimeOut::Send),
-            TimeOut::Send => Some(TimeOut::Close),
+            TimeOut::Send => Some(TimeOut::Outbox),
+            TimeOut::Outbox => Some(TimeOut::Message),
+            TimeOut::Message => Some(TimeOut::Lifetime),
+            TimeOut::Lifetime => Some(TimeOut::Close),
             TimeOut::Close => None,
         };
         let time_outs = std::iter::successors(Some(TimeOut::Handshake), |it| next(*it));

@@ -1,15 +1,17 @@
 //! How many may come in, on real sockets: what is over is refused at the door, and peers that only
 //! stand in it keep nobody out.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringwire::{Config, Limit};
-use ringwire_tests::{Client, Frame, PATIENCE, REQUEST, TestServer, close, config, text};
+use ringwire::{Config, Limit, TimeOut};
+use ringwire_tests::{
+    Client, End, Event, Frame, PATIENCE, REQUEST, TestServer, close, config, ended, text,
+};
 use socket2::{Domain, Socket, Type};
 
 /// What a good client may wait while others besiege the server.
@@ -239,4 +241,66 @@ fn a_flood_of_handshakes_that_never_end_keeps_nobody_out() {
     eprintln!("{connected} besieging connections; 50 good clients in {tries} tries, {worst:?}");
     assert!(worst < WAIT_MAX, "it took {worst:?}");
     assert!(connected > 100, "that was no siege");
+}
+
+#[test]
+fn a_message_that_stops_half_way() {
+    let message_timeout = Some(Duration::from_millis(200));
+    let (server, events) = TestServer::echo(Config { message_timeout, ..config() });
+    let mut client = server.client();
+    check(&mut client);
+    let begun = Instant::now();
+    client.write(&text("never whole")[..9]);
+    client.expect_close(Some(1008));
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+    let error = ended(&events).into_iter().find(|event| matches!(event, Event::Error(_)));
+    assert_eq!(error, Some(Event::Error(End::TimeOut(TimeOut::Message))));
+}
+
+#[test]
+fn a_reader_that_takes_a_trickle() {
+    let config = Config {
+        send_timeout: Duration::from_millis(500),
+        outbox_age_max: Some(Duration::from_millis(500)),
+        ..config()
+    };
+    let (server, events) = TestServer::echo(config);
+    let mut stream = TcpStream::connect(server.address()).expect("the server listens");
+    stream.write_all(REQUEST.as_bytes()).expect("the server reads");
+    let message = ringwire_tests::binary(vec![7; 8 << 20]);
+    stream.write_all(&message).expect("the server reads");
+    stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
+    let begun = Instant::now();
+    // Some of it all the time, so that the kernel takes more, but never the whole in time.
+    let ended = loop {
+        match stream.read(&mut [0; 100_000]) {
+            Ok(0) => break "ended",
+            Ok(_) => thread::sleep(Duration::from_millis(20)),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break "reset",
+            Err(error) => panic!("{error}"),
+        }
+        assert!(begun.elapsed() < PATIENCE, "it is served for ever");
+    };
+    assert!(begun.elapsed() >= Duration::from_millis(400), "{ended} at once");
+    let error =
+        ringwire_tests::ended(&events).into_iter().find(|event| matches!(event, Event::Error(_)));
+    assert_eq!(error, Some(Event::Error(End::TimeOut(TimeOut::Outbox))));
+}
+
+#[test]
+fn a_life_that_has_lasted_long_enough() {
+    let lifetime_max = Some(Duration::from_millis(500));
+    let config = Config { lifetime_max, lifetime_jitter_percent: 50, ..config() };
+    let (server, events) = TestServer::echo(config);
+    let begun = Instant::now();
+    let mut client = server.client();
+    check(&mut client);
+    let frame = client.read_frame().expect("a close frame");
+    assert_eq!(frame.close_code(), Some(1001));
+    let lived = begun.elapsed();
+    assert!(lived >= Duration::from_millis(250) && lived < PATIENCE, "{lived:?}");
+    client.write(close(1001, ""));
+    assert_eq!(client.read_frame(), None);
+    let end = ended(&events).pop();
+    assert_eq!(end, Some(Event::Close { code: 1001, reason: String::new(), clean: true }));
 }

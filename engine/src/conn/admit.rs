@@ -160,6 +160,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             last_received: now,
             last_progress: now,
             since: now,
+            message_since: None,
+            expires: None,
             waiting: Waiting::Nothing,
             deferred: 0,
         }

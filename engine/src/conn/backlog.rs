@@ -153,36 +153,43 @@ impl Backlog {
     }
 
     /// Moves messages to `out` until there are enough for the next flight. Those that have become
-    /// too old are dropped, where old ones are what is dropped.
+    /// too old are dropped, where old ones are what is dropped. Says since when the oldest of those
+    /// that were moved has waited.
     pub(crate) fn refill(
         &mut self,
         sender: &mut Sender,
         workspace: &mut Workspace,
         out: &mut Vec<u8>,
         now: Time,
-    ) {
+    ) -> Option<Time> {
+        let mut oldest = None;
         let drops_old = self.policy.overflow == Overflow::DropOldest;
         while out.len() < self.policy.flight_size() {
             if drops_old && self.is_stale(now) {
                 self.drop_oldest();
                 continue;
             }
-            let Some(entry) = self.entries.pop_front() else { return };
+            let Some(entry) = self.entries.pop_front() else { break };
+            oldest.get_or_insert(entry.since);
             self.size -= entry.content.size();
             entry.content.encode(sender, workspace, out);
         }
+        oldest
     }
 
-    /// Moves all messages to `out`: a close frame or a fragment is to follow them.
+    /// Moves all messages to `out`: a close frame or a fragment is to follow them. Says since when
+    /// the oldest has waited.
     pub(crate) fn settle(
         &mut self,
         sender: &mut Sender,
         workspace: &mut Workspace,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Option<Time> {
+        let oldest = self.entries.front().map(|entry| entry.since);
         for entry in std::mem::take(&mut self.entries) {
             entry.content.encode(sender, workspace, out);
         }
         self.size = 0;
+        oldest
     }
 }

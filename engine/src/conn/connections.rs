@@ -15,6 +15,7 @@ use crate::cause::{Cause, Closer};
 use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
 use crate::conn::held::Held;
+use crate::conn::lifetime::Lifetimes;
 use crate::conn::openings::Openings;
 use crate::conn::outbox::BufferStore;
 use crate::conn::peer::{Peer, Stage};
@@ -48,6 +49,7 @@ pub(crate) struct Connections<D, H: Handler> {
     pub(super) openings: Openings,
     /// Where the rate of requests is limited.
     pub(super) bucket: Option<Bucket>,
+    pub(super) lifetimes: Lifetimes,
     /// Connections that found no receive buffer, to be armed again once buffers have come back, the
     /// one that has waited for longest first.
     pub(super) parked: VecDeque<Key>,
@@ -102,6 +104,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             placed: 0,
             openings: Openings::default(),
             bucket,
+            lifetimes: Lifetimes::default(),
             parked,
             deferred,
             held: Held::new(),

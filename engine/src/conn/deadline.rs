@@ -1,11 +1,13 @@
 //! Deadlines: one per connection in the wheel, the nearest of all that concern it.
 
-use ringwire_protocol::Close;
+use std::mem;
+
 use ringwire_protocol::handshake::Refusal;
+use ringwire_protocol::{Close, Receiver, Role};
 
 use crate::cause::{Cause, Closer, TimeOut};
 use crate::conn::connections::Connections;
-use crate::conn::peer::{Alarm, Peer, Stage, Waiting};
+use crate::conn::peer::{Alarm, Lingering, Peer, Stage, Waiting};
 use crate::driver::{Driver, Key};
 use crate::handler::Handler;
 use crate::timer::Time;
@@ -29,7 +31,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Acts on the deadlines that have come.
     pub(crate) fn expire(&mut self) {
-        let mut expired = std::mem::take(&mut self.expired);
+        let mut expired = mem::take(&mut self.expired);
         self.wheel.expire(self.shared.now, &mut expired);
         for slot in expired.drain(..) {
             if let Some(key) = self.slots.key(slot) {
@@ -55,8 +57,14 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 let close = Close { code: Some(1001), reason: "idle" };
                 self.close(key, close, Closer::IdleTimeOut);
             }
+            Alarm::Lifetime => {
+                let code = Some(self.shared.config().lifetime_code);
+                self.close(key, Close { code, reason: "lifetime" }, Closer::Lifetime);
+            }
+            Alarm::Message => self.expire_message(key),
             Alarm::Pong => self.lost(key, Cause::TimeOut(TimeOut::Pong)),
             Alarm::Send => self.lost(key, Cause::TimeOut(TimeOut::Send)),
+            Alarm::Age => self.lost(key, Cause::TimeOut(TimeOut::Outbox)),
             Alarm::Close => self.lost(key, Cause::TimeOut(TimeOut::Close)),
             Alarm::Linger => self.terminate(key),
         }
@@ -69,6 +77,21 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             self.lost(key, Cause::TimeOut(TimeOut::Handshake));
         } else {
             self.refuse(key, &Refusal::TimeOut.response());
+        }
+    }
+
+    /// Fails a connection whose peer takes too long over a message: it is there, so it is told why.
+    fn expire_message(&mut self, key: Key) {
+        //= RFC 6455 7.4.1: 1008 indicates that an endpoint is terminating the connection because it
+        //= has received a message that violates its policy.
+        let close = Close { code: Some(1008), reason: "message timeout" };
+        self.close(key, close, Closer::MessageTimeOut);
+        self.break_off(key, Cause::TimeOut(TimeOut::Message));
+        self.linger(key, Lingering::default());
+        if let Some(peer) = self.slots.at(key) {
+            // What has come of the message is of no use to anybody.
+            let receiver = mem::replace(&mut peer.receiver, Receiver::new(Role::Server));
+            receiver.retire(&mut self.shared.workspace);
         }
     }
 

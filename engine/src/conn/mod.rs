@@ -8,6 +8,7 @@ mod deadline;
 mod end;
 mod flow;
 mod held;
+mod lifetime;
 mod open;
 mod openings;
 mod outbox;

@@ -128,10 +128,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// The answer is written: the connection is open, and `rest` came with the request.
     fn open(&mut self, key: Key, rest: &mut [u8]) -> usize {
-        let Self { slots, handler, shared, openings, driver, .. } = self;
+        let Self { slots, handler, shared, openings, lifetimes, driver, .. } = self;
         let Some(peer) = slots.at(key) else { return 0 };
         openings.leave(&peer.stage);
         peer.stage = Stage::Open;
+        peer.expires = lifetimes.next(shared.config(), shared.now);
         shared.stats.opened += 1;
         let address = || driver.peer_address(peer.descriptor);
         trace::opened(shared.id(key).as_u64(), address);

@@ -5,6 +5,8 @@
 //!                                    └──────────── buffered() ─────────┘
 //! ```
 
+use crate::timer::Stamp;
+
 /// The buffers that an idle connection does not hold: they come from here and go back.
 #[derive(Debug, Default)]
 pub(crate) struct BufferStore {
@@ -47,6 +49,10 @@ pub(crate) struct Outbox {
     pub(crate) filling: Vec<u8>,
     /// Bytes of the present flight that have not been confirmed. Zero: nothing is in flight.
     flying: usize,
+    /// Since when the oldest of the bytes in `filling` waits, as far as `date` knows.
+    filling_since: Option<Stamp>,
+    /// Since when the oldest byte of the present flight has waited. `None`: nothing is in flight.
+    flying_since: Option<Stamp>,
 }
 
 impl Outbox {
@@ -60,6 +66,18 @@ impl Outbox {
         u8::from(self.is_flying()) + u8::from(!self.filling.is_empty())
     }
 
+    /// Since when the oldest byte waits. Bytes of one flight are as old as the first of them.
+    pub(crate) fn since(&self) -> Option<Stamp> {
+        self.flying_since.or(self.filling_since)
+    }
+
+    /// Dates what has been queued since the last call, or the last take-off.
+    pub(crate) fn date(&mut self, now: Stamp) {
+        if !self.filling.is_empty() {
+            self.filling_since.get_or_insert(now);
+        }
+    }
+
     /// Whether a flight is due: something waits and nothing is under way.
     pub(crate) const fn is_due(&self) -> bool {
         self.flying == 0 && !self.filling.is_empty()
@@ -70,10 +88,11 @@ impl Outbox {
         self.flying > 0
     }
 
-    /// Hands over what has been filled, for the driver to send. Nothing is under way.
+    /// Hands over what has been filled and dated, for the driver to send. Nothing is under way.
     pub(crate) fn take_off(&mut self) -> Vec<u8> {
-        debug_assert!(self.is_due());
+        debug_assert!(self.is_due() && self.filling_since.is_some());
         self.flying = self.filling.len();
+        self.flying_since = self.filling_since.take();
         std::mem::take(&mut self.filling)
     }
 
@@ -82,19 +101,27 @@ impl Outbox {
     pub(crate) fn land(&mut self, bytes: &[u8], size: usize) -> Option<usize> {
         debug_assert!(0 < size && size <= self.flying && self.flying <= bytes.len());
         self.flying = self.flying.saturating_sub(size);
-        if self.flying == 0 { None } else { Some(bytes.len() - self.flying) }
+        if self.flying == 0 {
+            self.flying_since = None;
+            return None;
+        }
+        Some(bytes.len() - self.flying)
     }
 
     /// The flight is lost, and with it what was to follow.
     pub(crate) fn crash(&mut self) {
-        self.flying = 0;
-        self.filling = Vec::new();
+        *self = Self::default();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timer::Time;
+
+    fn at(tick: u64) -> Stamp {
+        Stamp::of(Time::from_nanos(tick << 22))
+    }
 
     #[test]
     fn one_flies_while_the_other_fills() {
@@ -103,16 +130,23 @@ mod tests {
         outbox.filling.extend_from_slice(b"first");
         assert!(outbox.is_due());
         assert_eq!(outbox.flights(), 1);
+        outbox.date(at(1));
         let flight = outbox.take_off();
         assert_eq!(outbox.flights(), 1);
         outbox.filling.extend_from_slice(b"second");
         assert_eq!(outbox.flights(), 2);
         assert_eq!((outbox.is_due(), outbox.buffered()), (false, 11));
+        outbox.date(at(2));
+        outbox.filling.extend_from_slice(b", and more");
+        outbox.date(at(3));
+        assert_eq!(outbox.since(), Some(at(1)));
         assert_eq!(outbox.land(&flight, 2), Some(2));
-        assert_eq!(outbox.buffered(), 9);
+        assert_eq!((outbox.buffered(), outbox.since()), (19, Some(at(1))));
         assert_eq!(outbox.land(&flight, 3), None);
         assert!(outbox.is_due());
+        assert_eq!(outbox.since(), Some(at(2)));
         outbox.crash();
+        assert_eq!(outbox.since(), None);
         assert_eq!((outbox.is_due(), outbox.buffered()), (false, 0));
     }
 

@@ -100,12 +100,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
     }
 
-    /// Receives again. While nothing was read, no sign of life could be seen: the time for it
-    /// begins anew.
+    /// Receives again. While nothing was read, no sign of life could be seen, nor could a message
+    /// be gone on with: the time for it begins anew.
     fn restart(&mut self, key: Key) {
         let now = self.shared.stamp();
         let Some(peer) = self.slots.at(key) else { return };
         (peer.last_received, peer.link.last_message) = (now, now);
+        peer.message_since = peer.message_since.map(|_| now);
         if peer.waiting == Waiting::Pong {
             peer.waiting = Waiting::Nothing;
         }

@@ -32,6 +32,10 @@ pub(crate) struct Peer<S> {
     /// When what is being waited for began: the stage, or the answer to a ping or a close, which
     /// have left by then.
     pub(crate) since: Stamp,
+    /// When the first byte came of the message or frame that is arriving, or its last chunk.
+    pub(crate) message_since: Option<Stamp>,
+    /// When its lifetime ends.
+    pub(crate) expires: Option<Stamp>,
     pub(crate) waiting: Waiting,
     /// Arrivals of it that wait for a later turn.
     pub(crate) deferred: u8,
@@ -111,9 +115,12 @@ pub(crate) enum Alarm {
     Handshake,
     Ping,
     Pong,
+    Message,
     Idle,
+    Lifetime,
     Close,
     Send,
+    Age,
     Linger,
 }
 
@@ -150,11 +157,7 @@ impl<S> Peer<S> {
     /// The next deadline and what it is about.
     pub(crate) fn alarm(&self, config: &Config, now: Time) -> Option<(Time, Alarm)> {
         let after = |since: Stamp, duration| since.time(now).after(duration);
-        let send = self
-            .link
-            .outbox
-            .is_flying()
-            .then(|| (after(self.last_progress, config.send_timeout), Alarm::Send));
+        let send = self.alarm_send(config, now);
         let other = match &self.stage {
             Stage::Opening(_) => {
                 Some((after(self.since, config.handshake_timeout), Alarm::Handshake))
@@ -168,24 +171,51 @@ impl<S> Peer<S> {
         [send, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 
+    /// What is sent: the peer must take some of it all the time, and all of it in time.
+    fn alarm_send(&self, config: &Config, now: Time) -> Option<(Time, Alarm)> {
+        let outbox = &self.link.outbox;
+        if !outbox.is_flying() {
+            return None;
+        }
+        let send = (self.last_progress.time(now).after(config.send_timeout), Alarm::Send);
+        match (outbox.since(), config.outbox_age_max) {
+            (Some(since), Some(age_max)) => {
+                let age = (since.time(now).after(age_max), Alarm::Age);
+                Some(if age.0 < send.0 { age } else { send })
+            }
+            _ => Some(send),
+        }
+    }
+
     fn alarm_open(&self, config: &Config, now: Time) -> Option<(Time, Alarm)> {
         let after = |since: Stamp, duration| since.time(now).after(duration);
+        let is_open = self.link.sender.closing() == Closing::Open;
         let idle = config
             .idle_timeout
-            .filter(|_| self.link.sender.closing() == Closing::Open && !self.is_stopped())
+            .filter(|_| is_open && !self.is_stopped())
             .map(|timeout| (after(self.link.last_message, timeout), Alarm::Idle));
+        let lifetime = self.expires.filter(|_| is_open).map(|end| (end.time(now), Alarm::Lifetime));
+        let is_read = !self.link.backlogged && !self.is_stopped();
+        // While nothing is read the peer cannot go on with its message.
+        let message = match (self.message_since, config.message_timeout) {
+            (Some(since), Some(timeout)) if is_open && is_read => {
+                Some((after(since, timeout), Alarm::Message))
+            }
+            _ => None,
+        };
         let sign = match self.waiting {
             // What it is to answer has not left yet: the deadline of the send counts.
             Waiting::Pong | Waiting::Close if self.link.leaving > 0 => None,
             // Nor is it asked for a sign of life while nothing is read from it.
-            _ if self.link.backlogged || self.is_stopped() => None,
+            _ if !is_read => None,
             Waiting::Nothing => config
                 .ping_interval
                 .map(|interval| (after(self.last_received, interval), Alarm::Ping)),
             Waiting::Pong => Some((after(self.since, config.pong_timeout), Alarm::Pong)),
             Waiting::Close => Some((after(self.since, config.close_timeout), Alarm::Close)),
         };
-        [idle, sign].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+        let alarms = [idle, lifetime, message, sign];
+        alarms.into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 }
 
@@ -197,6 +227,6 @@ mod tests {
     fn an_idle_connection_is_small() {
         // With eight bytes for its generation and 16 in the wheel it is all that the engine keeps
         // of one: below the 256 bytes that it allows itself.
-        assert!(size_of::<Peer<()>>() <= 192, "{} bytes", size_of::<Peer<()>>());
+        assert!(size_of::<Peer<()>>() <= 208, "{} bytes", size_of::<Peer<()>>());
     }
 }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::conn::backlog::{Backlog, Content, Outgoing};
 use crate::conn::view::{Link, Sent};
 use crate::slow::{Overflow, SlowConsumer};
-use crate::timer::Time;
+use crate::timer::{Stamp, Time};
 
 impl Link {
     /// Bytes that have not left: waiting, queued and in flight.
@@ -118,14 +118,21 @@ impl Link {
         if let Some(backlog) = &mut self.backlog
             && !self.outbox.is_flying()
         {
-            backlog.refill(&mut self.sender, workspace, &mut self.outbox.filling, now);
+            let out = &mut self.outbox.filling;
+            let oldest = backlog.refill(&mut self.sender, workspace, out, now);
+            if let Some(since) = oldest {
+                self.outbox.date(Stamp::of(since));
+            }
         }
     }
 
     /// Moves everything that waits into the outbox: what comes next must stand behind it.
     pub(super) fn settle(&mut self, workspace: &mut Workspace) {
         if let Some(backlog) = &mut self.backlog {
-            backlog.settle(&mut self.sender, workspace, &mut self.outbox.filling);
+            let oldest = backlog.settle(&mut self.sender, workspace, &mut self.outbox.filling);
+            if let Some(since) = oldest {
+                self.outbox.date(Stamp::of(since));
+            }
         }
     }
 

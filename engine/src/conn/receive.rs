@@ -8,7 +8,7 @@ use crate::conn::connections::Connections;
 use crate::conn::end::tell_end;
 use crate::conn::flow::Flow;
 use crate::conn::peer::{Lingering, Peer, Stage, Waiting};
-use crate::conn::view::Connection;
+use crate::conn::view::{Connection, Shared};
 use crate::driver::{Driver, Fault, Key, Lease};
 use crate::handler::Handler;
 
@@ -100,12 +100,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if peer.link.share.is_spent(shared.turn, share_max) {
             return bytes.len();
         }
-        if peer.waiting == Waiting::Pong {
-            // Anything is a sign of life. The next ping may be due before the pong was.
-            peer.waiting = Waiting::Nothing;
-            shared.mark(key, &mut peer.link);
-        }
-        let Peer { receiver, link, state, .. } = peer;
+        see_life(key, peer, shared);
+        let Peer { receiver, link, state, message_since, .. } = peer;
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
         }
@@ -128,6 +124,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     connection.on_chunk(&chunk);
                     handler.chunk(&mut connection, chunk);
                     link.fill();
+                    *message_since = None;
                 }
                 // The pong has been written.
                 Event::Ping(_) => {}
@@ -145,6 +142,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     over = true;
                 }
             }
+            if receiver.is_between_messages() {
+                *message_since = None;
+            }
             let stops = link.terminated || matches!(link.flow, Flow::Paused | Flow::Full);
             if stops || link.share.is_spent(shared.turn, share_max) {
                 break;
@@ -160,10 +160,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         left
     }
 
-    /// After reading: what was written is to leave; a peer that takes nothing is read no more.
+    /// After reading: what was written is to leave; a peer that takes nothing is read no more; a
+    /// message that has begun and not ended is to end in time.
     fn read_finish(&mut self, key: Key) {
         let Self { slots, shared, .. } = self;
-        let Some(Peer { receiver, link, stage, .. }) = slots.at(key) else { return };
+        let Some(Peer { link, stage, receiver, message_since, .. }) = slots.at(key) else { return };
         if receiver.holds_more() {
             shared.wait(key, link);
         } else if link.flow == Flow::Paused {
@@ -171,6 +172,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             let (mut nothing, out): (&mut [u8], _) = (&mut [], &mut link.outbox.filling);
             let event = receiver.next(&mut nothing, &mut link.sender, &mut shared.workspace, out);
             debug_assert!(event.is_none(), "an event of no bytes");
+        }
+        let begins = message_since.is_none() && !receiver.is_between_messages();
+        if begins {
+            *message_since = Some(shared.stamp());
         }
         if link.outbox.filling.is_empty() {
             // An idle connection holds no buffer.
@@ -184,6 +189,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
         if !matches!(stage, Stage::Open) {
             shared.mark(key, link);
+        }
+        if begins {
+            self.watch(key);
         }
     }
 
@@ -204,6 +212,14 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
             Stage::Terminating => {}
         }
+    }
+}
+
+/// Anything is a sign of life. The next ping may be due before the pong was.
+fn see_life<S>(key: Key, peer: &mut Peer<S>, shared: &mut Shared) {
+    if peer.waiting == Waiting::Pong {
+        peer.waiting = Waiting::Nothing;
+        shared.mark(key, &mut peer.link);
     }
 }
 

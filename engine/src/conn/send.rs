@@ -31,6 +31,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, shared, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         peer.link.refill(&mut shared.workspace, shared.now);
+        peer.link.outbox.date(now);
         if peer.link.outbox.is_due() && !matches!(peer.stage, Stage::Terminating) {
             let bytes = peer.link.outbox.take_off();
             peer.last_progress = now;
@@ -118,7 +119,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     fn drain(&mut self, key: Key) {
         let Self { slots, shared, handler, .. } = self;
         let Some(peer) = slots.at(key) else { return };
-        let Peer { link, state, stage, waiting, last_received, .. } = peer;
+        let Peer { link, state, stage, waiting, last_received, message_since, .. } = peer;
         let low = shared.config().outbox_low;
         if !link.backlogged || link.terminated || link.buffered() > low {
             return;
@@ -127,6 +128,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         shared.stats.drains += 1;
         // While nothing was read no sign of life could be seen: the time for it begins anew.
         *last_received = shared.stamp();
+        // Nor could the peer go on with its message.
+        *message_since = message_since.map(|_| shared.stamp());
         if *waiting == Waiting::Pong {
             *waiting = Waiting::Nothing;
         }
