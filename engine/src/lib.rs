@@ -25,6 +25,7 @@
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
 //! | `trace` | what is told through `tracing`, behind the feature of that name |
 //! | `config`, `error` | what can be set, and what can fail |
+//! | `memory` | what a configuration may come to take |
 //! | `simulation` | a worker on a simulated ring, behind the feature of that name |
 //! | `listener`, `affinity`, `limits` | sockets, cores and descriptors of the system |
 //!
@@ -46,6 +47,7 @@ mod handler;
 mod limits;
 mod listener;
 mod mailbox;
+mod memory;
 mod request;
 mod secret;
 mod server;
@@ -66,6 +68,7 @@ pub use conn::{Connection, ConnectionId, Sent, Upgrade};
 pub use error::{ConfigError, Error, RingStep};
 pub use handle::{Handle, HandleError, OwnedMessage, Undelivered};
 pub use handler::Handler;
+pub use memory::MemoryMax;
 pub use request::Request;
 pub use ringwire_protocol::deflate::Policy as DeflatePolicy;
 pub use ringwire_protocol::handshake::{Limits as HandshakeLimits, Response};

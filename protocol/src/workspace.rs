@@ -44,6 +44,15 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// Bytes of the largest spare buffer: a message may begin in one, however short it is.
+    pub const SPARE_SIZE_MAX: usize = SPARE_SIZE_MAX;
+
+    /// Bytes of everything that is kept between messages, but for compressors.
+    pub const SPARE_MAX: usize = SPARE_COUNT_MAX * (SPARE_SIZE_MAX + size_of::<Assembly>());
+
+    /// Compressors that are kept, and as many decompressors.
+    pub const POOL_COUNT_MAX: usize = POOL_COUNT_MAX;
+
     /// A workspace for servers.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {

@@ -56,6 +56,11 @@ struct Entry {
     count: usize,
 }
 
+/// Bytes of an address at the most, in tables that may have more than twice the capacity that is
+/// used.
+pub(crate) const ADDRESS_SIZE: usize =
+    3 * (size_of::<(u64, usize)>() + 1) + 2 * (size_of::<Entry>() + size_of::<usize>());
+
 impl Addresses {
     /// A table that lets each prefix have at most `count_max` connections.
     pub(super) fn new(count_max: usize) -> Self {

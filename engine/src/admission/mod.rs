@@ -18,7 +18,7 @@ use crate::config::Settings;
 mod addresses;
 mod bucket;
 
-pub(crate) use addresses::Place;
+pub(crate) use addresses::{ADDRESS_SIZE, Place};
 pub(crate) use bucket::Bucket;
 
 use addresses::{Addresses, prefix};

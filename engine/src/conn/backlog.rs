@@ -45,6 +45,10 @@ pub(crate) struct Backlog {
     untold: u64,
 }
 
+/// Bytes of a backlog that are not counted in its size: itself, and the entries that the queue has
+/// room for at the least.
+pub(crate) const BACKLOG_SIZE: usize = size_of::<Backlog>() + 4 * size_of::<Entry>();
+
 /// A message that waits.
 #[derive(Debug)]
 struct Entry {
@@ -74,14 +78,15 @@ impl Content {
 
     /// Bytes that it takes, so that messages without content are bounded as well.
     fn size(&self) -> usize {
-        size_of::<Entry>() + self.payload_size()
+        size_of::<Entry>() + self.size_outside()
     }
 
-    fn payload_size(&self) -> usize {
+    /// Bytes of it that do not lie in the entry.
+    fn size_outside(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
             Self::Binary(bytes) => bytes.len(),
-            Self::Uncompressed(content) => content.payload_size(),
+            Self::Uncompressed(content) => size_of::<Self>() + content.size_outside(),
             Self::Frame(frame) => frame.len(),
         }
     }
@@ -169,7 +174,11 @@ impl Backlog {
                 self.drop_oldest();
                 continue;
             }
-            let Some(entry) = self.entries.pop_front() else { break };
+            let Some(entry) = self.entries.pop_front() else {
+                // What the longest queue took is given back.
+                self.entries = VecDeque::new();
+                break;
+            };
             oldest.get_or_insert(entry.since);
             self.size -= entry.content.size();
             entry.content.encode(sender, workspace, out);
@@ -191,5 +200,62 @@ impl Backlog {
         }
         self.size = 0;
         oldest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringwire_protocol::{Limits, Role};
+
+    /// Bytes that an entry takes, asked of each of its parts.
+    fn held(content: &Content) -> usize {
+        let outside = match content {
+            Content::Text(text) => size_of_val::<str>(text),
+            Content::Binary(bytes) => size_of_val::<[u8]>(bytes),
+            Content::Uncompressed(content) => size_of_val::<Content>(content) + held(content),
+            Content::Frame(frame) => frame.len(),
+        };
+        let inner = matches!(content, Content::Uncompressed(_));
+        outside + if inner { 0 } else { size_of::<Entry>() }
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_held() {
+        let mut backlog = Backlog::new(SlowConsumer::default());
+        let mut all = 0;
+        for size in [0, 1, 1000] {
+            let text = "x".repeat(size);
+            let payloads = [Payload::Text(&text), Payload::Binary(text.as_bytes())];
+            for payload in payloads {
+                for content in [
+                    Content::copy(payload),
+                    Content::Uncompressed(Box::new(Content::copy(payload))),
+                ] {
+                    all += held(&content);
+                    backlog.push(content, Time::ZERO);
+                    assert_eq!(backlog.size(), all);
+                }
+            }
+        }
+        while let Some(size) = backlog.drop_oldest() {
+            all -= size;
+            assert_eq!(backlog.size(), all);
+        }
+        assert_eq!(all, 0);
+    }
+
+    #[test]
+    fn a_queue_that_is_empty_holds_nothing() {
+        let mut backlog = Backlog::new(SlowConsumer::default());
+        for _ in 0..1000 {
+            backlog.push(Content::copy(Payload::Text("")), Time::ZERO);
+        }
+        let (mut sender, mut workspace) =
+            (Sender::new(Role::Server), Workspace::new(Limits::default()));
+        let mut out = Vec::new();
+        backlog.refill(&mut sender, &mut workspace, &mut out, Time::ZERO);
+        assert_eq!((out.len(), backlog.size()), (2000, 0));
+        assert_eq!(backlog.entries.capacity(), 0);
     }
 }

@@ -14,7 +14,7 @@ use crate::admission::{Admission, Bucket};
 use crate::cause::{Cause, Closer};
 use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
-use crate::conn::held::Held;
+use crate::conn::held::{Held, Pieces};
 use crate::conn::lifetime::Lifetimes;
 use crate::conn::openings::Openings;
 use crate::conn::outbox::BufferStore;
@@ -30,7 +30,7 @@ use crate::trace;
 
 /// Slots beyond those of the connections: for refusals, and for what is evicted in one turn, whose
 /// slots are free in the next one. As many as the completion queue may hold of new peers.
-const SLOTS_SPARE: usize = 8192;
+pub(crate) const SLOTS_SPARE: usize = 8192;
 
 /// Receive buffers that are counted on for each connection that is armed again: what has arrived
 /// for it meanwhile seldom fits one.
@@ -292,6 +292,19 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         (0..self.end()).filter_map(|number| self.key(number))
     }
 }
+
+/// Bytes of a connection that is idle: its slot, and its deadline in a table that may have twice
+/// the capacity that is used.
+pub(crate) const fn slot_size<S>() -> usize {
+    Slots::<Peer<S>>::SLOT_SIZE + 2 * Wheel::SLOT_SIZE
+}
+
+/// Bytes of the lists that a busy connection is in, with twice the capacity that is used: a key in
+/// `dirty`, `parked` and `resumed`, a number in `expired`, the driver's note of a send; and with
+/// three times the capacity, as a table may have it, its entry in `held`.
+pub(crate) const LISTS_SIZE: usize = 2
+    * (3 * size_of::<Key>() + size_of::<u32>() + size_of::<(Key, Vec<u8>)>())
+    + 3 * (size_of::<(Key, Pieces)>() + 1);
 
 /// The answer to a request that has not been decided when the server stops. Another server may be
 /// there already.

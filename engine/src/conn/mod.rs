@@ -24,6 +24,9 @@ mod turn;
 mod upgrade;
 mod view;
 
-pub(crate) use connections::Connections;
+pub(crate) use backlog::BACKLOG_SIZE;
+pub(crate) use connections::{Connections, LISTS_SIZE, SLOTS_SPARE, slot_size};
+pub(crate) use outbox::{SPARE_MAX, SPARE_SIZE_MAX};
+pub(crate) use peer::OPENING_SIZE;
 pub use upgrade::Upgrade;
 pub use view::{Connection, ConnectionId, Sent};

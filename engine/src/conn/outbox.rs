@@ -17,7 +17,10 @@ pub(crate) struct BufferStore {
 const SPARE_COUNT_MAX: usize = 1024;
 
 /// Bytes of the largest buffer that is kept: what a rare, larger message took is given back.
-const SPARE_SIZE_MAX: usize = 64 << 10;
+pub(crate) const SPARE_SIZE_MAX: usize = 64 << 10;
+
+/// Bytes of everything that is kept.
+pub(crate) const SPARE_MAX: usize = SPARE_COUNT_MAX * SPARE_SIZE_MAX;
 
 impl BufferStore {
     /// An empty buffer, with some capacity where one is spare.

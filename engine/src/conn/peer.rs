@@ -75,6 +75,9 @@ pub(crate) struct Opening {
     pub(crate) scan: Head,
 }
 
+/// Bytes of an opening handshake, without the head.
+pub(crate) const OPENING_SIZE: usize = size_of::<Opening>();
+
 impl Opening {
     /// Nothing has arrived.
     pub(crate) const fn new() -> Self {

@@ -22,6 +22,9 @@ struct Slot<T> {
 }
 
 impl<T> Slots<T> {
+    /// Bytes of one place, with its number in the list of free ones.
+    pub(crate) const SLOT_SIZE: usize = size_of::<Slot<T>>() + 2 * size_of::<u32>();
+
     /// A table for at most `count_max` values.
     pub(crate) const fn new(count_max: usize) -> Self {
         Self { chunks: Vec::new(), free: Vec::new(), count: 0, count_max }

@@ -53,6 +53,9 @@ struct Node {
 const UNSET: u64 = u64::MAX;
 
 impl Wheel {
+    /// Bytes of a slot's place.
+    pub(crate) const SLOT_SIZE: usize = size_of::<Node>();
+
     pub(crate) fn new(now: Time) -> Self {
         Self {
             now: now.as_nanos() >> TICK_SHIFT,

@@ -1,0 +1,247 @@
+//! What a configuration may come to take of memory, before anything has been taken.
+
+use ringwire_protocol::Workspace;
+
+use crate::admission::ADDRESS_SIZE;
+use crate::affinity;
+use crate::config::Config;
+use crate::conn;
+use crate::driver::Completion;
+use crate::handle::Mail;
+use crate::handler::Handler;
+
+/// The most that a server can hold at the same time, in bytes: [`Config::memory_max`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryMax {
+    /// Of each worker, whatever its connections do.
+    pub worker: u64,
+    /// Of an open connection that is idle. It is part of `connection`.
+    pub connection_idle: u64,
+    /// Of a connection that does the worst at all times: its largest message has arrived but for
+    /// the last byte, its outbox is full, and both its windows are kept.
+    pub connection: u64,
+    /// Of a connection in its opening handshake, beyond `connection_idle`.
+    pub handshake: u64,
+    /// Of all of them together; `u64::MAX` where that is not enough.
+    pub total: u64,
+}
+
+impl Config {
+    /// The most memory that the engine itself takes with this configuration and the handler `H`,
+    /// if every connection does its worst at the same moment. Nobody has as much: it tells which
+    /// field counts, and what a limit buys.
+    ///
+    /// ```text
+    ///   total       = workers × worker + connections × connection + handshakes × handshake
+    ///   connections = connections_max of each worker, at most connections_server_max
+    ///   handshakes  = handshakes_max of each worker, at most connections
+    ///   worker      = buffers × buffer_size                   receive buffers
+    ///               + 64 MiB + 4 MiB                          spare buffers of sends and messages
+    ///               + 4 × 551 KiB, where messages compress    idle compressors
+    ///               + outbox_size_max, where messages compress  the message being compressed
+    ///               + queues and lists
+    ///   connection  = its slot with the handler's state, its deadline
+    ///               + its places in lists, its address where those are limited
+    ///               + 2 × (message_size_max + 64 KiB)         its pieces, then joined
+    ///               + 2 × (outbox_size_max + 64 KiB + 2 × buffers × buffer_size)
+    ///               + 2 × outbox_size_max                     the queue of a slow consumer
+    ///               + 2 × 2 × buffers × buffer_size           what is kept while it is paused
+    ///               + 551 KiB, where messages compress        its windows
+    ///   handshake   = 2 × (head_size_max + buffer_size)
+    /// ```
+    ///
+    /// The outbox may pass its maximum by the answers to pings that had arrived before. What may
+    /// grow counts twice: a vector has up to twice the capacity that is used. What waits for a slow
+    /// consumer counts as part of its outbox, each message with its place in the queue; but places
+    /// are kept until the queue is empty.
+    ///
+    /// Not counted: the kernel's sockets and rings; what the handler keeps, answers to a request
+    /// and puts into mailboxes; what the allocator adds; compression that the handler chooses
+    /// where [`Config::compression`] is `None`.
+    ///
+    /// ```
+    /// use ringwire::{Config, Connection, Handler, Message};
+    ///
+    /// struct Quiet;
+    ///
+    /// impl Handler for Quiet {
+    ///     type State = ();
+    ///
+    ///     fn message(&mut self, _: &mut Connection<'_, ()>, _: Message<'_>) {}
+    /// }
+    ///
+    /// let mut config = Config { workers: 2, connections_max: 50_000, ..Config::default() };
+    /// config.limits.message_size_max = 4096;
+    /// config.outbox_size_max = 1 << 20;
+    /// config.buffers = 64;
+    /// let memory = config.memory_max::<Quiet>();
+    /// assert!(memory.connection_idle <= 256);
+    /// assert!(memory.total < 4 << 40);
+    /// ```
+    #[must_use]
+    pub fn memory_max<H: Handler>(&self) -> MemoryMax {
+        let workers = if self.workers == 0 { affinity::cores().len().max(1) } else { self.workers };
+        let server = self.connections_server_max.unwrap_or(usize::MAX);
+        let connections = workers.saturating_mul(self.connections_max).min(server);
+        let handshakes = workers.saturating_mul(self.handshakes_max).min(connections);
+        let connection_idle = wide(conn::slot_size::<H::State>());
+        let outbox = wide(self.outbox_size_max);
+        let connection = sum([
+            connection_idle,
+            wide(conn::LISTS_SIZE),
+            wide(conn::BACKLOG_SIZE),
+            if self.connections_address_max.is_some() { wide(ADDRESS_SIZE) } else { 0 },
+            times(2, sum([wide(self.limits.message_size_max), wide(Workspace::SPARE_SIZE_MAX)])),
+            times(2, sum([outbox, wide(conn::SPARE_SIZE_MAX), times(2, self.receive_buffers())])),
+            times(2, outbox),
+            times(2 * 2, self.receive_buffers()),
+            if self.compression.is_some() { COMPRESSION } else { 0 },
+        ]);
+        let heads = sum([wide(self.handshake.head_size_max), wide(self.buffer_size)]);
+        let handshake = sum([times(2, heads), wide(conn::OPENING_SIZE)]);
+        let worker = self.memory_worker::<H>();
+        let total = sum([
+            times(wide(workers), worker),
+            times(wide(connections), connection),
+            times(wide(handshakes), handshake),
+        ]);
+        MemoryMax { worker, connection_idle, connection, handshake, total }
+    }
+
+    fn memory_worker<H: Handler>(&self) -> u64 {
+        let compressing = match self.compression {
+            Some(_) => sum([
+                times(wide(Workspace::POOL_COUNT_MAX), COMPRESSION),
+                wide(self.outbox_size_max),
+            ]),
+            None => 0,
+        };
+        // Both sides of a mailbox have held a full one.
+        let mail = times(2 * 2, times(wide(self.mailbox_size), wide(size_of::<Mail>())));
+        let openings = times(2 * 2, times(wide(self.handshakes_max), wide(size_of::<u64>())));
+        let spare_slots = times(wide(conn::SLOTS_SPARE), wide(conn::slot_size::<H::State>()));
+        let completions = COMPLETIONS_MIN.max(2 * u64::from(self.buffers));
+        sum([
+            self.receive_buffers(),
+            times(u64::from(self.buffers), RECEIVE_BUFFER_ENTRY),
+            wide(conn::SPARE_MAX),
+            wide(Workspace::SPARE_MAX),
+            compressing,
+            mail,
+            openings,
+            spare_slots,
+            times(2, times(completions, wide(size_of::<Completion>()))),
+            OTHERS,
+        ])
+    }
+
+    fn receive_buffers(&self) -> u64 {
+        times(u64::from(self.buffers), wide(self.buffer_size))
+    }
+}
+
+/// A compressor and a decompressor with the largest windows, as they were measured.
+const COMPRESSION: u64 = (495 + 56) << 10;
+
+/// What names a receive buffer: an entry of the ring, a box, rounded up.
+const RECEIVE_BUFFER_ENTRY: u64 = 64;
+
+/// Completions that a ring holds with few receive buffers.
+const COMPLETIONS_MIN: u64 = 8192;
+
+/// The wheel's heads, answers to those who are refused, and the like.
+const OTHERS: u64 = 1 << 20;
+
+fn wide(size: usize) -> u64 {
+    size as u64
+}
+
+const fn times(count: u64, size: u64) -> u64 {
+    count.saturating_mul(size)
+}
+
+fn sum<const N: usize>(parts: [u64; N]) -> u64 {
+    parts.into_iter().fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Compression;
+    use crate::conn::Connection;
+    use ringwire_protocol::Message;
+
+    struct With<S>(S);
+
+    impl<S: Default> Handler for With<S> {
+        type State = S;
+
+        fn message(&mut self, _: &mut Connection<'_, S>, _: Message<'_>) {}
+    }
+
+    fn memory(change: impl FnOnce(&mut Config)) -> MemoryMax {
+        let mut config = Config { workers: 2, connections_max: 1000, ..Config::default() };
+        change(&mut config);
+        config.memory_max::<With<()>>()
+    }
+
+    #[test]
+    fn the_parts_make_the_total() {
+        let MemoryMax { worker, connection_idle, connection, handshake, total } = memory(|_| ());
+        // Handshakes are connections, so there are no more of them.
+        assert_eq!(total, 2 * worker + 2000 * connection + 2000 * handshake);
+        let limits = Config::default();
+        let held = limits.limits.message_size_max + limits.outbox_size_max;
+        assert!(connection > connection_idle + held as u64);
+        assert!(connection < connection_idle + 5 * held as u64);
+        assert!(worker > 256 * (32 << 10) + (64 << 20));
+        let server = memory(|config| config.connections_server_max = Some(10));
+        assert_eq!(server.total, 2 * worker + 10 * connection + 10 * handshake);
+    }
+
+    #[test]
+    fn no_limit_that_grows_lessens_it() {
+        let changes: [fn(&mut Config); 11] = [
+            |config| config.workers += 1,
+            |config| config.connections_max += 1,
+            |config| config.handshakes_max = 3,
+            |config| config.handshake.head_size_max *= 2,
+            |config| config.compression = Some(Compression::dedicated()),
+            |config| config.limits.message_size_max += 1,
+            |config| config.buffers *= 2,
+            |config| config.buffer_size *= 2,
+            |config| config.outbox_size_max += 1,
+            |config| config.mailbox_size += 1,
+            |config| config.connections_address_max = Some(1),
+        ];
+        let few = |config: &mut Config| config.handshakes_max = 2;
+        let before = memory(few).total;
+        for (index, change) in changes.into_iter().enumerate() {
+            let after = memory(|config| (few(config), change(config)).1).total;
+            assert!(after > before, "{index}");
+        }
+        let server = |max| memory(|config| config.connections_server_max = Some(max)).total;
+        assert!(server(1500) < server(1501) && server(1501) < server(2000));
+    }
+
+    #[test]
+    fn finite_whatever_is_configured() {
+        let huge = memory(|config| {
+            config.connections_max = usize::MAX;
+            config.limits.message_size_max = usize::MAX;
+            config.outbox_size_max = usize::MAX;
+        });
+        assert_eq!(huge.total, u64::MAX);
+        assert!(Config { workers: 0, ..Config::default() }.memory_max::<With<()>>().total > 0);
+    }
+
+    #[test]
+    fn the_handler_s_state_lies_in_the_slot() {
+        let config = Config::default();
+        let (small, large) =
+            (config.memory_max::<With<()>>(), config.memory_max::<With<[u64; 32]>>());
+        assert_eq!(large.connection_idle - small.connection_idle, 256);
+        assert!(small.connection_idle <= 256, "{} bytes", small.connection_idle);
+    }
+}
