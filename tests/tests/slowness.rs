@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ringwire::simulation::{Faults, Peer, Simulation};
-use ringwire::{Chunk, Config, Connection, ConnectionId, Handler, Limit, Message, Stats, TimeOut};
+use ringwire::{
+    Chunk, Config, Connection, ConnectionId, Handler, Limit, Message, Overflow, SlowConsumer,
+    Stats, TimeOut,
+};
 use ringwire_tests::{End, REQUEST, TEXT, close, frame, ping, text};
 
 /// Echoes, and remembers why connections ended.
@@ -278,6 +281,28 @@ fn a_peer_that_takes_a_trickle_is_dropped() {
     assert_eq!(simulation.handler().errors, [End::TimeOut(TimeOut::Outbox)]);
     assert_eq!(simulation.connections(), 0);
     assert!(simulation.received(peer).len() > 1000, "it was taken as one that takes nothing");
+}
+
+#[test]
+fn what_waits_behind_a_flight_ages_as_well() {
+    // Half of this flies, for three quarters of the time; of the other half waits what has room,
+    // message by message.
+    let slow_consumer =
+        SlowConsumer { overflow: Overflow::DropOldest, size_max: 6200, age_max: None };
+    let mut simulation = start(Config { slow_consumer, ..aging() }, Faults::default(), 1);
+    let peer = open(&mut simulation);
+    simulation.set_window(peer, 0);
+    simulation.send(peer, &text(vec![b'a'; 100]).repeat(60));
+    let begun = simulation.elapsed();
+    while simulation.handler().errors.is_empty() {
+        assert!(simulation.elapsed() - begun < 2 * SHORT, "it is served for ever");
+        simulation.set_window(peer, 1);
+        simulation.turn().unwrap();
+    }
+    let lasted = simulation.elapsed() - begun;
+    assert!(SHORT <= lasted && lasted <= SHORT + SLACK, "{lasted:?}");
+    assert_eq!(simulation.handler().errors, [End::TimeOut(TimeOut::Outbox)]);
+    assert!(simulation.received(peer).len() > 3300, "the first flight has not landed");
 }
 
 #[test]
