@@ -22,6 +22,10 @@ Options:
 Limits:
   --max-message BYTES      the largest message that is accepted [default: 16777216]
   --max-connections N      connections of a worker [default: 1000000]
+  --max-per-server N       connections of the whole server [default: none]
+  --max-per-address N      connections of one address, or one IPv6 /64 [default: none]
+  --max-handshakes N       requests of a worker at once [default: 4096]
+  --handshake-rate N       requests of a worker that are answered a second [default: any]
   --buffers N              receive buffers of a worker, a power of two [default: 256]
   --outbox BYTES           what may wait for one peer [default: 67108864, or three messages]
   --slow POLICY            drop-newest, drop-oldest or close, beyond that [default: drop-newest]
@@ -29,6 +33,9 @@ Limits:
 Times, in seconds; a fraction will do:
   --handshake-timeout S    for a request to be whole [default: 10]
   --send-timeout S         for a peer to take any of what is sent [default: 30]
+  --message-timeout S      from the first byte of a message to its last [default: 300]
+  --outbox-timeout S       for the oldest byte that waits for a peer to leave [default: 300]
+  --lifetime S             of a connection, or up to a tenth less [default: none]
   --idle-timeout S         without a message, after which a connection is closed [default: none]
   --ping-interval S        of silence, after which a peer is pinged [default: 30]
   --pong-timeout S         for a peer to say anything after that [default: 20]
@@ -138,6 +145,16 @@ fn set(config: &mut Config, option: &str, value: &str) -> Result<(), OptionsErro
                 Limits { message_size_max: size, frame_size_max: size, ..config.limits };
         }
         "--max-connections" => config.connections_max = number(option, value)?,
+        "--max-per-server" => config.connections_server_max = Some(number(option, value)?),
+        "--max-per-address" => config.connections_address_max = Some(number(option, value)?),
+        "--max-handshakes" => config.handshakes_max = number(option, value)?,
+        "--handshake-rate" => {
+            let rate = number(option, value)?;
+            (config.handshake_rate, config.handshake_burst) = (Some(rate), rate);
+        }
+        "--message-timeout" => config.message_timeout = Some(seconds(option, value)?),
+        "--outbox-timeout" => config.outbox_age_max = Some(seconds(option, value)?),
+        "--lifetime" => config.lifetime_max = Some(seconds(option, value)?),
         "--buffers" => config.buffers = number(option, value)?,
         "--slow" => config.slow_consumer.overflow = overflow(value)?,
         "--handshake-timeout" => config.handshake_timeout = seconds(option, value)?,
