@@ -1,11 +1,11 @@
 //! What follows the handshake, in any pieces.
 
 use arbitrary::Arbitrary;
-use ringwire_protocol::{Close, Role};
+use ringwire_protocol::{Close, Role, Violation};
 
 use crate::cuts::Cuts;
 use crate::naive;
-use crate::side::{Side, limits};
+use crate::side::{Seen, Side, limits};
 
 /// Bytes that a peer sent.
 #[derive(Arbitrary, Debug)]
@@ -27,15 +27,23 @@ pub struct Input<'a> {
 }
 
 impl Input<'_> {
-    /// In one piece, in single bytes and in other pieces the naive reader's events are seen and
-    /// answered.
+    /// In one piece, in single bytes, in other pieces and in chunks the naive reader's events are
+    /// seen and answered.
     pub fn check(&self) {
         let limits = limits(self.message_size_max, self.frame_size_max, self.fragments_max);
         let role = if self.server { Role::Server } else { Role::Client };
         let expected = naive::read(role, &limits, self.bytes);
         let answers = naive::answers(role, self.closed, &expected);
-        for cuts in [None, Some(self.cuts), Some(Cuts::BYTEWISE)] {
+        // Of a message that is taken in chunks nothing is held, and its size is not limited.
+        let too_big = [Violation::FrameTooBig, Violation::MessageTooBig].map(Seen::Failed);
+        let streams = !expected.iter().any(|seen| too_big.contains(seen));
+        let ways = [(None, false), (Some(self.cuts), false), (Some(Cuts::BYTEWISE), false)];
+        let ways = ways.into_iter().chain(streams.then_some((Some(self.cuts), true)));
+        for (cuts, streaming) in ways {
             let mut side = Side::new(role, limits);
+            if streaming {
+                side = side.streaming();
+            }
             if self.closed {
                 let done = side.close(Close { code: Some(1000), reason: "" });
                 assert_eq!(done, Ok(()));

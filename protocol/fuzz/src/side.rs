@@ -27,20 +27,45 @@ pub enum Seen {
     Failed(Violation),
 }
 
-impl From<Event<'_>> for Seen {
-    fn from(event: Event<'_>) -> Self {
-        match event {
-            Event::Message(Message::Text(text)) => Self::Text(text.to_string()),
-            Event::Message(Message::Binary(bytes)) => Self::Binary(bytes.to_vec()),
-            Event::Ping(payload) => Self::Ping(payload.to_vec()),
-            Event::Pong(payload) => Self::Pong(payload.to_vec()),
-            Event::Close(close) => Self::Close(close.code, close.reason.to_owned()),
-            Event::Failed(violation) => Self::Failed(violation),
+impl From<Message<'_>> for Seen {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_string()),
+            Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
         }
     }
 }
 
 impl Seen {
+    /// An event, or nothing where it is a chunk of a message of which more will come: `gathered`
+    /// keeps it until then.
+    fn of(event: Event<'_>, gathered: &mut Option<Self>) -> Option<Self> {
+        Some(match event {
+            Event::Message(message) => message.into(),
+            Event::Chunk(chunk) => {
+                assert_eq!(chunk.is_first, gathered.is_none());
+                let part = Self::from(chunk.part);
+                let message = match (gathered.take(), part) {
+                    (None, part) => part,
+                    (Some(Self::Text(before)), Self::Text(part)) => Self::Text(before + &part),
+                    (Some(Self::Binary(before)), Self::Binary(part)) => {
+                        Self::Binary([before, part].concat())
+                    }
+                    (before, part) => panic!("{part:?} after {before:?}"),
+                };
+                if !chunk.is_last {
+                    *gathered = Some(message);
+                    return None;
+                }
+                message
+            }
+            Event::Ping(payload) => Self::Ping(payload.to_vec()),
+            Event::Pong(payload) => Self::Pong(payload.to_vec()),
+            Event::Close(close) => Self::Close(close.code, close.reason.to_owned()),
+            Event::Failed(violation) => Self::Failed(violation),
+        })
+    }
+
     /// Whether nothing may follow.
     #[must_use]
     pub const fn is_last(&self) -> bool {
@@ -60,6 +85,8 @@ pub struct Side {
     pub seen: Vec<Seen>,
     /// The bytes to send so far.
     pub out: Vec<u8>,
+    /// The chunks of a message that has not ended.
+    gathered: Option<Seen>,
     limits: Limits,
 }
 
@@ -73,6 +100,7 @@ impl Side {
             workspace: Workspace::new(limits).with_masking_keys(|| MASKING_KEY),
             seen: Vec::new(),
             out: Vec::new(),
+            gathered: None,
             limits,
         }
     }
@@ -83,6 +111,13 @@ impl Side {
         let receiver = self.receiver.with_deflate(agreed, ratio_max);
         let sender = self.sender.with_deflate(agreed, policy);
         Self { receiver, sender, ..self }
+    }
+
+    /// The same, taking messages in chunks.
+    #[must_use]
+    pub fn streaming(mut self) -> Self {
+        self.receiver.set_streaming(true);
+        self
     }
 
     /// Sends a close frame.
@@ -116,7 +151,7 @@ impl Side {
         while let Some(event) =
             self.receiver.next(&mut input, &mut self.sender, &mut self.workspace, &mut self.out)
         {
-            let seen = Seen::from(event);
+            let Some(seen) = Seen::of(event, &mut self.gathered) else { continue };
             self.check_size(&seen);
             let is_after_end = self.seen.last().is_some_and(Seen::is_last);
             assert!(!is_after_end, "{seen:?} after the end");
@@ -148,5 +183,6 @@ pub fn limits(message: [u8; 2], frame: [u8; 2], fragments: u8) -> Limits {
         message_size_max: size(message),
         frame_size_max: size(frame),
         fragments_max: u32::from(fragments) + 1,
+        ..Limits::default()
     }
 }
