@@ -14,6 +14,7 @@ use crate::admission::{Admission, Bucket};
 use crate::cause::{Cause, Closer};
 use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
+use crate::conn::dirty::Dirty;
 use crate::conn::held::{Held, Pieces};
 use crate::conn::lifetime::Lifetimes;
 use crate::conn::openings::Openings;
@@ -79,7 +80,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
         let secret = Secret::new(driver.secret());
-        let (stats, dirty, resumed) = (Stats::default(), Vec::new(), Vec::new());
+        let (stats, dirty, resumed) = (Stats::default(), Dirty::default(), Vec::new());
         let shared = Shared {
             worker,
             settings,
@@ -141,7 +142,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Whether there is more to do, without anything that completes.
     pub(crate) fn has_work(&self) -> bool {
-        !self.deferred.is_empty() || !self.parked.is_empty() || self.has_resumed()
+        !self.deferred.is_empty()
+            || !self.parked.is_empty()
+            || self.has_resumed()
+            || self.shared.dirty.waits()
     }
 
     /// What has been counted.
@@ -204,11 +208,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(crate) fn send_many(&mut self, keys: &[Key], message: Payload<'_>) {
         let Self { slots, shared, .. } = self;
         let mut prepared = Prepared::new(message);
+        shared.dirty.set_fans_out(true);
         for &key in keys {
             if let Some(Peer { stage: Stage::Open, link, state, .. }) = slots.at(key) {
                 Connection { key, state, link, shared }.send_prepared(&mut prepared);
             }
         }
+        shared.dirty.set_fans_out(false);
     }
 
     /// Begins the closing handshake, unless it has begun: for another thread, for the end of the

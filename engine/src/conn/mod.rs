@@ -5,6 +5,7 @@ mod arrival;
 mod backlog;
 mod connections;
 mod deadline;
+mod dirty;
 mod end;
 mod flow;
 mod held;

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::cause::Cause;
 use crate::conn::connections::Connections;
+use crate::conn::dirty::Mark;
 use crate::conn::peer::{Peer, Stage, Waiting};
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Fault, Key};
@@ -13,16 +14,21 @@ use ringwire_protocol::Closing;
 impl<D: Driver, H: Handler> Connections<D, H> {
     /// Gives the driver what this turn has left to do, for each connection that has something.
     pub(super) fn flush(&mut self) {
+        self.shared.dirty.begin_flush();
         // A connection that is flushed may be marked again, as when its end calls the handler.
-        while let Some(key) = self.shared.dirty.pop() {
-            self.flush_one(key);
+        while let Some((key, mark)) = self.shared.dirty.pop() {
+            // It may have left with an answer of its own, and its place in the fan-out is stale.
+            if self.slots.at(key).is_some_and(|peer| peer.link.dirty == mark) {
+                self.shared.dirty.spend(mark);
+                self.flush_one(key);
+            }
         }
     }
 
     fn flush_one(&mut self, key: Key) {
         let now = self.shared.stamp();
         let Some(peer) = self.slots.at(key) else { return };
-        peer.link.dirty = false;
+        peer.link.dirty = Mark::None;
         if peer.link.terminated && !matches!(peer.stage, Stage::Terminating) {
             self.lost(key, Cause::Terminated);
             return;

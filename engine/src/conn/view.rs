@@ -8,6 +8,7 @@ use ringwire_protocol::{Chunk, Close, Misuse, Payload, Prepared, Sender, Workspa
 use crate::cause::Closer;
 use crate::config::{Config, Settings};
 use crate::conn::backlog::{Backlog, Outgoing};
+use crate::conn::dirty::{Dirty, Mark};
 use crate::conn::flow::{Flow, Step};
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::round_trip::RoundTrip;
@@ -76,7 +77,7 @@ pub(crate) struct Link {
     /// Where the policy for slow consumers looks at single messages, from the first that waits.
     pub(crate) backlog: Option<Box<Backlog>>,
     /// In the list of those that have something for the driver.
-    pub(crate) dirty: bool,
+    pub(crate) dirty: Mark,
     /// Above the high mark, and `drain` is owed.
     pub(crate) backlogged: bool,
     /// The handler wants it to end at once.
@@ -101,7 +102,7 @@ impl Link {
             sender,
             outbox,
             backlog: None,
-            dirty: false,
+            dirty: Mark::None,
             backlogged: false,
             terminated: false,
             streaming: false,
@@ -138,7 +139,7 @@ pub(crate) struct Shared {
     /// What is made of it no peer can foresee.
     pub(crate) secret: Secret,
     /// Connections with something for the driver, each once.
-    pub(crate) dirty: Vec<Key>,
+    pub(crate) dirty: Dirty,
     /// Connections that have been resumed and not yet looked at.
     pub(crate) resumed: Vec<Key>,
     /// The time of this turn.
@@ -199,10 +200,7 @@ impl Shared {
     /// Takes note that a connection has something for the driver.
     #[inline]
     pub(crate) fn mark(&mut self, key: Key, link: &mut Link) {
-        if !link.dirty {
-            link.dirty = true;
-            self.dirty.push(key);
-        }
+        self.dirty.mark(key, &mut link.dirty);
     }
 
     /// Takes note that a peer has fallen behind: it is not read until it has caught up.
