@@ -280,6 +280,28 @@ fn a_close_comes_behind_what_waits() {
 }
 
 #[test]
+fn what_is_sent_to_many_keeps_its_place() {
+    for compression in [None, Some(Compression::shared()), Some(Compression::dedicated())] {
+        let mut scene = Scene::new(SlowConsumer::default(), compression, 9);
+        scene.stall();
+        let id = scene.simulation.handler().id.unwrap();
+        for number in 0..300 {
+            let (handle, message) = (scene.simulation.handle(), numbered(number));
+            match number % 3 {
+                0 => handle.send(id, message).unwrap(),
+                _ => handle.send_many(&[id], message).unwrap(),
+            }
+            if number % 10 == 0 {
+                scene.simulation.pass(Duration::from_millis(1));
+                scene.simulation.turn().unwrap();
+            }
+        }
+        scene.read_on();
+        assert!(scene.seen().numbers.into_iter().eq(0..300));
+    }
+}
+
+#[test]
 fn messages_without_content_are_bounded() {
     let mut scene = Scene::new(policy(Overflow::DropOldest), None, 8);
     scene.stall();

@@ -84,7 +84,10 @@ impl Link {
         now: Time,
     ) -> Result<(), Misuse> {
         let flies = self.outbox.is_flying() || self.outbox.filling.len() >= policy.flight_size();
-        if policy.is_plain() || !(flies || self.holds_back()) {
+        // What others hold as well waits as a reference. What comes after it waits behind it.
+        let is_shared = matches!(message, Outgoing::Prepared(_)) && self.sender.shares();
+        let waits = flies && (is_shared || !policy.is_plain());
+        if !waits && !self.holds_back() {
             let out = &mut self.outbox.filling;
             return match message {
                 Outgoing::Message(payload) => self.sender.message(payload, workspace, out),
