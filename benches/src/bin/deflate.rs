@@ -23,10 +23,6 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// For each contest.
 const TURNS: usize = 101;
 
-/// Lets the C library copy and clear with loops of vectors, whatever the size.
-const LOOPS: &str = "glibc.cpu.x86_rep_movsb_threshold=1000000000:\
-                     glibc.cpu.x86_rep_stosb_threshold=1000000000";
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -111,7 +107,7 @@ fn collected(contest: usize, contestant: usize, rounds: usize) -> Option<f64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         // An instruction that copies a whole block counts once for each byte: have none.
-        .env("GLIBC_TUNABLES", LOOPS)
+        .env("GLIBC_TUNABLES", ringwire_benches::LOOPS)
         .arg(env::current_exe().ok()?)
         .args(["--rounds".into(), rounds.to_string(), contest.to_string(), contestant.to_string()])
         .stdout(Stdio::null())

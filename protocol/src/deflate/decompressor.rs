@@ -177,10 +177,11 @@ impl Decompressor {
         // When no byte is allowed any more, room for one shows whether there is one.
         let allowed = bounds.size_max.saturating_sub(self.size_out);
         let room = room.min(self.chunk.len()).min(allowed).max(1);
-        let until_look = match (self.look, bounds.ratio_max) {
-            (Look::Due | Look::Next, _) => 0,
-            (Look::Later, u32::MAX) => input.len(),
-            (Look::Later, _) => LOOK_EVERY - self.size_in % LOOK_EVERY,
+        let looks = bounds.ratio_max != u32::MAX;
+        let until_look = match self.look {
+            Look::Later if !looks => input.len(),
+            Look::Later => LOOK_EVERY - self.size_in % LOOK_EVERY,
+            Look::Due | Look::Next => 0,
         };
         let part = input.get(..until_look).unwrap_or(input);
         let output = self.chunk.get_mut(..room).unwrap_or_default();
@@ -188,7 +189,7 @@ impl Decompressor {
         let is_taken = taken == part.len();
         *input = input.get(taken..).unwrap_or_default();
         self.size_in = self.size_in.saturating_add(taken);
-        if taken > 0 && taken == until_look {
+        if looks && taken > 0 && taken == until_look {
             self.look = Look::Due;
         }
         if written > allowed {

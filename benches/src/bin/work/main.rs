@@ -83,6 +83,7 @@ fn count(stream: &Stream, size: usize) -> Result<(u64, u64), Box<dyn error::Erro
         .arg("--toggle-collect=work::drive")
         .arg(env::current_exe()?)
         .args([DRIVE, stream.name, &size.to_string()])
+        .env("GLIBC_TUNABLES", ringwire_benches::LOOPS)
         .output()?;
     let told = String::from_utf8_lossy(&output.stderr);
     let number = |line: &str| line.split_once("Collected : ")?.1.trim().parse().ok();
