@@ -22,6 +22,7 @@
 //! | `admission` | who is let in: what all workers count together |
 //! | `timer`, `mailbox`, `secret` | deadlines; what other threads want; what no peer can guess |
 //! | `handler`, `handle`, `stop`, `request`, `cause` | what an application sees |
+//! | [`topic`] | the names of topics, and patterns of them |
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
 //! | `trace` | what is told through `tracing`, behind the feature of that name |
 //! | `config`, `error` | what can be set, and what can fail |
@@ -59,6 +60,7 @@ mod stop;
 mod stopping;
 mod tally;
 mod timer;
+pub mod topic;
 mod trace;
 mod worker;
 
