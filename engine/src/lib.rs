@@ -22,7 +22,7 @@
 //! | `admission` | who is let in: what all workers count together |
 //! | `timer`, `mailbox`, `secret` | deadlines; what other threads want; what no peer can guess |
 //! | `handler`, `handle`, `stop`, `request`, `cause` | what an application sees |
-//! | [`topic`] | the names of topics, and patterns of them |
+//! | [`topic`] | publish and subscribe: who is to be told |
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
 //! | `trace` | what is told through `tracing`, behind the feature of that name |
 //! | `config`, `error` | what can be set, and what can fail |
