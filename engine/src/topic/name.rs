@@ -113,6 +113,11 @@ impl<'a> Topic<'a> {
         }
     }
 
+    /// The topic of a name that has been one before.
+    pub(super) const fn of_valid(name: &'a str) -> Self {
+        Self(name)
+    }
+
     /// The name.
     #[must_use]
     pub const fn as_str(self) -> &'a str {
@@ -168,6 +173,12 @@ impl<'a> Pattern<'a> {
     /// The tokens of the name, from 1 to 16, `*` and `>` among them.
     pub fn tokens(self) -> impl Iterator<Item = &'a str> {
         self.0.split('.')
+    }
+
+    /// What the names of all topics that match begin with.
+    pub(super) fn prefix(self) -> &'a str {
+        let end = self.0.find(['*', '>']).unwrap_or(self.0.len());
+        self.0.get(..end).unwrap_or_default()
     }
 
     /// Whether a topic is one of those asked for.
