@@ -1,4 +1,10 @@
-//! Publish and subscribe: names, subscriptions and retained values, for the thread that owns them.
+//! Publish and subscribe: names, subscriptions, retained values and queues that conflate, for the
+//! thread that owns them.
+//!
+//! ```text
+//!   Topic ──▶ Topics: patterns ──▶ subscribers, each once ──▶ send, or a Conflation where one
+//!         └─▶ Retained: the last values ──▶ who subscribes      does not keep up
+//! ```
 //!
 //! None of it sends: it says to whom. A handler has one [`Topics`] for the connections of its
 //! worker and sends within [`Topics::publish`].
@@ -54,6 +60,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod conflation;
 mod limits;
 mod name;
 mod own;
@@ -64,6 +71,7 @@ mod tokens;
 mod topics;
 mod trie;
 
+pub use conflation::{Conflation, ConflationLimits, Full};
 pub use limits::{SubscribeError, TooManyMatches, TopicLimits};
 pub use name::{OwnedPattern, OwnedTopic, Pattern, Topic, TopicError};
 pub use retained::{RetainError, Retained, RetainedLimits};
