@@ -8,6 +8,7 @@ use ringwire_protocol::{Close, Limits, handshake};
 use crate::error::ConfigError;
 use crate::slow::{Overflow, SlowConsumer};
 use crate::timer::DURATION_MAX;
+use crate::topic::TopicLimits;
 
 /// Everything that can be set. Each field has a default that serves a public server. No time may be
 /// longer than 50 days.
@@ -153,6 +154,9 @@ pub struct Config {
     /// How long a stop waits for the closing handshakes after the last close frame. Default 5 s.
     pub stop_timeout: Duration,
 
+    /// Subscriptions of a connection, patterns of a worker, and matches of a publish.
+    pub topics: TopicLimits,
+
     /// Messages from other threads that wait for one worker. Above this,
     /// [`Handle::send`](crate::Handle::send) refuses. Default 65,536.
     pub mailbox_size: usize,
@@ -195,6 +199,7 @@ impl Default for Config {
             linger_timeout: Duration::from_secs(2),
             stop_spread: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(5),
+            topics: TopicLimits::default(),
             mailbox_size: 65_536,
         }
     }

@@ -4,20 +4,24 @@ use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use ringwire_protocol::{Message, Misuse, Payload};
+use ringwire_protocol::Misuse;
 
 use crate::board::Board;
 use crate::conn::ConnectionId;
 use crate::driver::Key;
 use crate::mailbox::{Mailbox, Refused};
+use crate::message::OwnedMessage;
+use crate::publication::{Publication, PublishError};
 use crate::stats::Stats;
 use crate::stop::Stop;
+use crate::topic::{OwnedTopic, Topic};
 
 /// What one thread asks of a worker's connections.
 #[derive(Debug)]
 pub(crate) enum Mail {
     Send { key: Key, message: OwnedMessage },
     SendMany { keys: Box<[Key]>, message: Arc<OwnedMessage> },
+    Publish(Arc<Publication>),
     Close { key: Key, code: u16, reason: String },
     Pause { key: Key },
     Resume { key: Key },
@@ -89,6 +93,35 @@ impl Handle {
             }
         }
         undelivered.map_or(Ok(()), Err)
+    }
+
+    /// Publishes a message to all subscribers of a topic
+    /// ([`Connection::subscribe`](crate::Connection::subscribe)), on all workers. One reference
+    /// crosses to each worker, which encodes the message once.
+    ///
+    /// What one thread sends and publishes reaches each connection in that order.
+    ///
+    /// # Errors
+    /// [`PublishError`]: the topic is none, or some workers did not take it.
+    pub fn publish(
+        &self,
+        topic: &str,
+        message: impl Into<OwnedMessage>,
+    ) -> Result<(), PublishError> {
+        let topic = OwnedTopic::from(Topic::new(topic)?);
+        let publication = Publication { topic, message: message.into(), except: None };
+        self.send_publication(publication)
+    }
+
+    pub(crate) fn send_publication(&self, publication: Publication) -> Result<(), PublishError> {
+        let publication = Arc::new(publication);
+        let mut failed = Vec::new();
+        for (worker, mailbox) in self.mailboxes.iter().enumerate() {
+            if mailbox.push(Mail::Publish(Arc::clone(&publication))).is_err() {
+                failed.push(worker);
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(PublishError::Workers(failed)) }
     }
 
     /// Begins the closing handshake of a connection. `code` and `reason` are as for
@@ -188,59 +221,6 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Handle").field("workers", &self.mailboxes.len()).finish()
-    }
-}
-
-/// A message that can cross threads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OwnedMessage {
-    /// A text message.
-    Text(String),
-    /// A binary message.
-    Binary(Vec<u8>),
-}
-
-impl OwnedMessage {
-    /// The message as something that can be sent.
-    #[must_use]
-    pub fn payload(&self) -> Payload<'_> {
-        match self {
-            Self::Text(text) => Payload::Text(text),
-            Self::Binary(bytes) => Payload::Binary(bytes),
-        }
-    }
-}
-
-impl From<String> for OwnedMessage {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<&str> for OwnedMessage {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<Vec<u8>> for OwnedMessage {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Binary(bytes)
-    }
-}
-
-impl From<&[u8]> for OwnedMessage {
-    fn from(bytes: &[u8]) -> Self {
-        Self::Binary(bytes.to_vec())
-    }
-}
-
-impl From<&Message<'_>> for OwnedMessage {
-    fn from(message: &Message<'_>) -> Self {
-        match message {
-            Message::Text(text) => Self::Text(text.as_str().to_owned()),
-            Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
-        }
     }
 }
 

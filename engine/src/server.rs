@@ -205,7 +205,7 @@ fn serve<H: Handler>(
     // There are at most 256 workers.
     let name = u8::try_from(number).unwrap_or(u8::MAX);
     let stop = Arc::clone(&handle.stop);
-    let outside = Outside { mailbox, board, stop, admission };
+    let outside = Outside { mailbox, board, stop, admission, handle: handle.clone() };
     let mut worker = Worker::new(driver, factory(number), settings, name, outside);
     let _told = started.sender.send(true);
     worker.run().map_err(Error::Ring)

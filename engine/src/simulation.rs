@@ -75,7 +75,7 @@ impl<H: Handler> Simulation<H> {
         let handle = Handle { mailboxes, boards, stop: Arc::default() };
         let (driver, stop) = (Sim::new(world.clone()), Arc::clone(&handle.stop));
         let admission = Arc::new(Admission::new(&settings));
-        let outside = Outside { mailbox, board, stop, admission };
+        let outside = Outside { mailbox, board, stop, admission, handle: handle.clone() };
         let worker = Worker::new(driver, handler, settings, 0, outside);
         Ok(Self { worker, world, handle, random: Random::new(!seed) })
     }

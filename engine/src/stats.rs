@@ -94,6 +94,8 @@ stats! {
     completions: "Completions that these turns have handled.",
     enters: "Times that the kernel was entered to submit or to wait.",
     wakeups: "Times that another thread woke the worker.",
+    publications: "Messages published, as this worker has seen them.",
+    deliveries: "Subscribers of this worker that these have reached.",
     mails: "Requests of other threads that were carried out.",
     timers: "Deadlines that have passed.",
 }

@@ -12,7 +12,7 @@ use crate::cause::{Cause, Closer, Limit};
 use crate::config::Settings;
 use crate::conn::Connections;
 use crate::driver::{Completion, Descriptor, Driver, Fault};
-use crate::handle::{Mail, STOP, STOP_NOW};
+use crate::handle::{Handle, Mail, STOP, STOP_NOW};
 use crate::handler::Handler;
 use crate::mailbox::Mailbox;
 #[cfg(feature = "simulation")]
@@ -49,6 +49,7 @@ pub(crate) struct Outside {
     /// How to stop, if that has been said.
     pub(crate) stop: Arc<OnceLock<Stop>>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) handle: Handle,
 }
 
 /// Whether peers are accepted.
@@ -68,12 +69,12 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         number: u8,
         outside: Outside,
     ) -> Self {
-        let Outside { mailbox, board, stop, admission } = outside;
+        let Outside { mailbox, board, stop, admission, handle } = outside;
         mailbox.open(driver.waker());
         driver.accept();
         trace::worker_started(number);
         Self {
-            connections: Connections::new(driver, handler, settings, number, admission),
+            connections: Connections::new(driver, handler, settings, number, admission, handle),
             mailbox,
             publisher: Publisher::new(board),
             accepting: Accepting::Armed,
@@ -238,6 +239,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                 Mail::SendMany { keys, message } => {
                     self.connections.send_many(&keys, message.payload());
                 }
+                Mail::Publish(publication) => self.connections.publish(&publication),
                 Mail::Pause { key } => self.connections.pause(key),
                 Mail::Resume { key } => self.connections.resume(key),
                 Mail::Close { key, code, reason } => {

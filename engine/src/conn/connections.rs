@@ -23,10 +23,12 @@ use crate::conn::peer::{Peer, Stage};
 use crate::conn::slots::Slots;
 use crate::conn::view::{Connection, Shared};
 use crate::driver::{Driver, Key};
+use crate::handle::Handle;
 use crate::handler::Handler;
 use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::timer::{Time, Wheel};
+use crate::topic::Topics;
 use crate::trace;
 
 /// Slots beyond those of the connections: for refusals, and for what is evicted in one turn, whose
@@ -72,7 +74,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         settings: Settings,
         worker: u8,
         admission: Arc<Admission>,
+        handle: Handle,
     ) -> Self {
+        let topics = Topics::new(settings.config.topics);
         let now = driver.now();
         let config = &settings.config;
         let slots = Slots::new(config.connections_max.saturating_add(SLOTS_SPARE));
@@ -89,6 +93,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             stats,
             secret,
             dirty,
+            topics,
+            handle,
             resumed,
             now,
             turn: 0,

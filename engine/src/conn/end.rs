@@ -122,6 +122,7 @@ pub(super) fn tell_end<H: Handler>(
     connection: &mut Connection<'_, H::State>,
     closed: Closed<'_>,
 ) {
+    connection.shared.topics.remove(connection.key);
     connection.shared.stats.ended.add(closed.cause);
     trace::ended(connection.id().as_u64(), closed.cause);
     if !closed.clean {

@@ -10,37 +10,17 @@ use crate::config::{Config, Settings};
 use crate::conn::backlog::{Backlog, Outgoing};
 use crate::conn::dirty::{Dirty, Mark};
 use crate::conn::flow::{Flow, Step};
+use crate::conn::id::ConnectionId;
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::round_trip::RoundTrip;
 use crate::conn::share::Share;
 use crate::driver::Key;
+use crate::handle::Handle;
 use crate::secret::Secret;
 use crate::slow::{Overflow, SlowConsumer};
 use crate::stats::Stats;
 use crate::timer::{Stamp, Time};
-
-/// A connection of a worker, whatever the worker, at any time. It fits 64 bits; after its end it
-/// names nothing, for the next 16 million connections in its place.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId {
-    pub(crate) worker: u8,
-    pub(crate) key: Key,
-}
-
-impl ConnectionId {
-    /// The identifier as a number, for logs and tables.
-    #[must_use]
-    pub const fn as_u64(self) -> u64 {
-        (self.worker as u64) << 56 | self.key.bits()
-    }
-}
-
-impl fmt::Debug for ConnectionId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Key { slot, generation } = self.key;
-        write!(formatter, "{}:{slot}:{generation}", self.worker)
-    }
-}
+use crate::topic::Topics;
 
 /// What became of something that was to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +120,10 @@ pub(crate) struct Shared {
     pub(crate) secret: Secret,
     /// Connections with something for the driver, each once.
     pub(crate) dirty: Dirty,
+    /// Who has subscribed what.
+    pub(crate) topics: Topics<Key>,
+    /// Reaches the other workers, and this one's mailbox.
+    pub(crate) handle: Handle,
     /// Connections that have been resumed and not yet looked at.
     pub(crate) resumed: Vec<Key>,
     /// The time of this turn.

@@ -134,6 +134,23 @@ impl<S: Copy + Eq + Hash> Topics<S> {
         Ok(self.subscriptions.visit(&self.found, except, visit))
     }
 
+    /// Whether a message to this topic would reach this subscriber.
+    ///
+    /// # Errors
+    /// The topic matches more patterns than [`TopicLimits::matches_max`].
+    pub fn is_subscriber(
+        &mut self,
+        subscriber: S,
+        topic: Topic<'_>,
+    ) -> Result<bool, TooManyMatches> {
+        if self.subscriptions.count(subscriber) == 0 {
+            return Ok(false);
+        }
+        self.find(topic)?;
+        let mut found = self.found.iter();
+        Ok(found.any(|number| self.subscriptions.contains(subscriber, *number)))
+    }
+
     /// How many subscribers a message to this topic would reach.
     ///
     /// # Errors
