@@ -56,7 +56,9 @@ impl Config {
     /// consumer counts as part of its outbox, each message with its place in the queue; but places
     /// are kept until the queue is empty.
     ///
-    /// Not counted: the kernel's sockets and rings; what the handler keeps, answers to a request
+    /// Not counted: subscriptions, of which each takes at most 32 bytes, its connection some 120,
+    /// and a pattern that nobody else has up to 3.3 KB, all limited by [`Config::topics`];
+    /// the kernel's sockets and rings; what the handler keeps, answers to a request
     /// and puts into mailboxes; what the allocator adds; compression that the handler chooses
     /// where [`Config::compression`] is `None`.
     ///
