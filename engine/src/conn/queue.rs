@@ -1,6 +1,6 @@
 //! How what is sent waits: in the outbox, or for a slow peer in its backlog.
 
-use ringwire_protocol::{Close, Misuse, Workspace};
+use ringwire_protocol::{Close, Event, Misuse, Workspace};
 
 use crate::cause::Closer;
 use crate::config::Config;
@@ -139,20 +139,19 @@ impl Link {
         }
     }
 
-    /// Before events are pulled: what they write may be a close frame, behind which nothing that
-    /// waits could follow. Where something waits, the outbox is set aside.
-    pub(super) fn set_aside(&mut self) -> Option<Vec<u8>> {
-        self.holds_back().then(|| std::mem::take(&mut self.outbox.filling))
-    }
-
-    /// After events have been pulled: puts what was set aside, and before a close frame what waits,
-    /// in front of what they wrote.
-    pub(super) fn bring_back(&mut self, aside: Option<Vec<u8>>, workspace: &mut Workspace) {
-        let Some(aside) = aside else { return };
-        let written = std::mem::replace(&mut self.outbox.filling, aside);
-        if !self.sender.closing().is_open() {
+    /// What an event has written stands in the outbox from `mark` on. What waits goes before it if
+    /// it is a close frame, since nothing may follow that.
+    pub(super) fn settle_before(
+        &mut self,
+        event: &Event<'_>,
+        mark: usize,
+        workspace: &mut Workspace,
+    ) {
+        let is_over = matches!(event, Event::Close(_) | Event::Failed(_));
+        if is_over && self.holds_back() {
+            let close = self.outbox.filling.split_off(mark.min(self.outbox.filling.len()));
             self.settle(workspace);
+            self.outbox.filling.extend_from_slice(&close);
         }
-        self.outbox.filling.extend_from_slice(&written);
     }
 }

@@ -105,15 +105,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
         }
-        let aside = link.set_aside();
         let mut input = bytes;
         let mut over = false;
         loop {
             receiver.set_streaming(link.streaming);
             let (sender, out) = (&mut link.sender, &mut link.outbox.filling);
+            let mark = out.len();
             let event = receiver.next(&mut input, sender, &mut shared.workspace, out);
             let Some(event) = event else { break };
             link.share.spend(&event);
+            link.settle_before(&event, mark, &mut shared.workspace);
             let mut connection = Connection { key, state, link, shared };
             match event {
                 Event::Message(message) => {
@@ -150,7 +151,6 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 break;
             }
         }
-        link.bring_back(aside, &mut shared.workspace);
         let left = if over || link.terminated { 0 } else { input.len() };
         if over {
             peer.stage = Stage::Lingering(Lingering::default());
