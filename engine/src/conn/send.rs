@@ -97,6 +97,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         };
         peer.last_progress = shared.stamp();
         shared.stats.bytes_sent += size as u64;
+        if matches!(peer.stage, Stage::Terminating) {
+            // Both directions have been shut down: the rest could only fail.
+            peer.link.outbox.crash();
+            shared.store.give(bytes);
+            self.join(key);
+            return;
+        }
         if let Some(from) = peer.link.outbox.land(&bytes, size) {
             shared.stats.sends_short += 1;
             shared.stats.sends += 1;
@@ -109,16 +116,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             peer.since = shared.stamp();
         }
         shared.store.give(bytes);
-        match peer.stage {
-            Stage::Terminating => self.join(key),
-            Stage::Opening(_) | Stage::Open | Stage::Lingering(_) => {
-                if peer.link.is_due() || matches!(peer.stage, Stage::Lingering(_)) {
-                    shared.mark(key, &mut peer.link);
-                }
-                self.drain(key);
-                self.watch(key);
-            }
+        if peer.link.is_due() || matches!(peer.stage, Stage::Lingering(_)) {
+            shared.mark(key, &mut peer.link);
         }
+        self.drain(key);
+        self.watch(key);
     }
 
     /// Calls `drain` and reads on, when what has not left has fallen to the low mark.
