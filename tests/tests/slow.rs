@@ -329,3 +329,46 @@ fn one_connection_may_have_a_policy_of_its_own() {
     assert!(scene.simulation.handler().dropped > 100);
     assert!(scene.simulation.handler().buffered_max <= SIZE_MAX + 100);
 }
+
+/// Says so whenever messages were dropped.
+struct Apology(Feed);
+
+impl Handler for Apology {
+    type State = ();
+
+    fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
+        self.0.message(connection, message);
+    }
+
+    fn dropped(&mut self, connection: &mut Connection<'_, ()>, messages: u64) {
+        self.0.dropped += messages;
+        self.0.sent += 1;
+        // It has another one dropped.
+        assert_eq!(connection.send(&*numbered(0)), Sent::Queued);
+    }
+}
+
+#[test]
+fn who_sends_when_told_of_drops_is_not_told_without_end() {
+    let config = Config {
+        slow_consumer: policy(Overflow::DropOldest),
+        ping_interval: None,
+        ..Config::default()
+    };
+    let handler = Apology(Feed::default());
+    let mut simulation = Simulation::new(1, config, Faults::default(), handler).unwrap();
+    let peer = simulation.connect();
+    let mut bytes = Vec::new();
+    ClientRequest::new("example.com", "/", KEY).encode(&mut bytes).unwrap();
+    simulation.send(peer, &bytes);
+    simulation.run(3).unwrap();
+    simulation.set_window(peer, 100);
+    simulation.send(peer, &[0x81, 0x80, 0, 0, 0, 0]);
+    simulation.run(2).unwrap();
+    let feed = &simulation.handler().0;
+    assert!((80..100).contains(&feed.dropped), "{} dropped", feed.dropped);
+    simulation.set_window(peer, usize::MAX);
+    simulation.run(20).unwrap();
+    let feed = &simulation.handler().0;
+    assert!(feed.dropped < 110, "{} dropped", feed.dropped);
+}

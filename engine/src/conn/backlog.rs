@@ -43,6 +43,8 @@ pub(crate) struct Backlog {
     size: usize,
     /// Accepted, dropped and not yet told to the handler.
     untold: u64,
+    /// The turn in which that was told last. It wraps.
+    told: Option<u16>,
 }
 
 /// Bytes of a backlog that are not counted in its size: itself, and the entries that the queue has
@@ -110,7 +112,7 @@ impl Content {
 
 impl Backlog {
     pub(crate) const fn new(policy: SlowConsumer) -> Self {
-        Self { policy, entries: VecDeque::new(), size: 0, untold: 0 }
+        Self { policy, entries: VecDeque::new(), size: 0, untold: 0, told: None }
     }
 
     pub(crate) const fn size(&self) -> usize {
@@ -152,9 +154,24 @@ impl Backlog {
         self.size = 0;
     }
 
+    /// Forgets every message: they are lost with their connection, and not dropped.
+    pub(crate) fn forget(&mut self) {
+        self.entries = VecDeque::new();
+        self.size = 0;
+    }
+
+    /// Messages that have been dropped since this was last asked in another turn.
+    pub(crate) fn take_untold(&mut self, turn: u16) -> u64 {
+        if self.untold == 0 || self.told == Some(turn) {
+            return 0;
+        }
+        self.told = Some(turn);
+        self.take_last_untold()
+    }
+
     /// Messages that have been dropped since this was last asked.
-    pub(crate) fn take_untold(&mut self) -> u64 {
-        std::mem::take(&mut self.untold)
+    pub(crate) const fn take_last_untold(&mut self) -> u64 {
+        std::mem::replace(&mut self.untold, 0)
     }
 
     /// Moves messages to `out` until there are enough for the next flight. Those that have become

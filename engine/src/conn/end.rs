@@ -115,6 +115,18 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 }
 
+/// Tells the handler how many messages its policy for slow consumers has cost, if any.
+pub(super) fn tell_dropped<H: Handler>(
+    handler: &mut H,
+    connection: &mut Connection<'_, H::State>,
+    count: u64,
+) {
+    if count > 0 {
+        connection.shared.stats.messages_dropped += count;
+        handler.dropped(connection, count);
+    }
+}
+
 /// Tells the handler that a connection that was open has ended, and counts it. Whatever the end, it
 /// passes here, and once.
 pub(super) fn tell_end<H: Handler>(
@@ -123,6 +135,8 @@ pub(super) fn tell_end<H: Handler>(
     closed: Closed<'_>,
 ) {
     connection.shared.topics.remove(connection.key);
+    let dropped = connection.link.take_last_untold();
+    tell_dropped(handler, connection, dropped);
     connection.shared.stats.ended.add(closed.cause);
     trace::ended(connection.id().as_u64(), closed.cause);
     if !closed.clean {

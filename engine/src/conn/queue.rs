@@ -129,6 +129,24 @@ impl Link {
         }
     }
 
+    /// Messages that have been dropped and are to be told now: once in a turn, since a handler that
+    /// sends when it is told may have others dropped, without end.
+    pub(super) fn take_untold(&mut self, turn: u16) -> u64 {
+        self.backlog.as_mut().map_or(0, |backlog| backlog.take_untold(turn))
+    }
+
+    /// Messages that have been dropped and not been told, when the connection ends.
+    pub(super) fn take_last_untold(&mut self) -> u64 {
+        self.backlog.as_mut().map_or(0, |backlog| backlog.take_last_untold())
+    }
+
+    /// The connection is lost, and with it what waits.
+    pub(super) fn forget(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.forget();
+        }
+    }
+
     /// Moves everything that waits into the outbox: what comes next must stand behind it.
     pub(super) fn settle(&mut self, workspace: &mut Workspace) {
         if let Some(backlog) = &mut self.backlog {

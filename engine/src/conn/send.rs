@@ -5,6 +5,7 @@ use std::io;
 use crate::cause::Cause;
 use crate::conn::connections::Connections;
 use crate::conn::dirty::Mark;
+use crate::conn::end::tell_dropped;
 use crate::conn::peer::{Peer, Stage, Waiting};
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Fault, Key};
@@ -33,10 +34,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             self.lost(key, Cause::Terminated);
             return;
         }
-        self.tell_dropped(key);
-        let Self { slots, shared, .. } = self;
+        let Self { slots, shared, handler, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         peer.link.refill(&mut shared.workspace, shared.now);
+        if let Peer { stage: Stage::Open, link, state, .. } = peer {
+            let count = link.take_untold(shared.turn);
+            tell_dropped(handler, &mut Connection { key, state, link, shared }, count);
+        }
         peer.link.outbox.date(now);
         if peer.link.outbox.is_due() && !matches!(peer.stage, Stage::Terminating) {
             let bytes = peer.link.outbox.take_off();
@@ -62,17 +66,6 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.watch(key);
     }
 
-    /// Tells the handler how many messages its policy for slow consumers has cost.
-    fn tell_dropped(&mut self, key: Key) {
-        let Self { slots, shared, handler, .. } = self;
-        let Some(Peer { link, state, stage: Stage::Open, .. }) = slots.at(key) else { return };
-        let count = link.backlog.as_mut().map_or(0, |backlog| backlog.take_untold());
-        if count > 0 {
-            shared.stats.messages_dropped += count;
-            handler.dropped(&mut Connection { key, state, link, shared }, count);
-        }
-    }
-
     /// A send has ended, whole, in part, or not at all.
     pub(crate) fn on_sent(&mut self, key: Key, result: Result<usize, Fault>, bytes: Vec<u8>) {
         let Self { slots, shared, driver, .. } = self;
@@ -84,7 +77,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Ok(size) if size > 0 => size,
             Ok(_) | Err(_) => {
                 peer.link.outbox.crash();
-                peer.link.backlog = None;
+                peer.link.forget();
                 shared.store.give(bytes);
                 let error = match result {
                     Ok(_) => io::ErrorKind::WriteZero.into(),
