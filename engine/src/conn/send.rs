@@ -48,6 +48,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             self.shared.stats.sends += 1;
             self.driver.send(key, peer.descriptor, bytes, 0);
         }
+        if !peer.link.outbox.is_flying() {
+            // All that waited may have been dropped: then no send will end and say so.
+            self.drain(key);
+        }
+        let Some(peer) = self.slots.at(key) else { return };
         let closing = peer.link.sender.closing();
         if closing == Closing::CloseSent && peer.waiting != Waiting::Close {
             peer.waiting = Waiting::Close;
