@@ -11,8 +11,9 @@ use std::time::Duration;
 use crate::admission::Admission;
 use crate::board::Board;
 use crate::config::{Config, Settings};
+use crate::conn::Belief;
 use crate::driver::Descriptor;
-use crate::driver::sim::{Random, Sim, Socket, World};
+use crate::driver::sim::{Random, Sim, Socket, Untold, World};
 use crate::error::ConfigError;
 use crate::handle::{Handle, Mail};
 use crate::handler::Handler;
@@ -102,7 +103,12 @@ impl<H: Handler> Simulation<H> {
 
     /// A client takes at most this many bytes from now on.
     pub fn set_window(&mut self, peer: Peer, window: usize) {
-        self.with(peer, |socket| socket.window = window);
+        self.with(peer, |socket| (socket.window, socket.trickle) = (window, 0));
+    }
+
+    /// A client reads in trickles: it takes at most this many bytes in each turn from now on.
+    pub fn set_trickle(&mut self, peer: Peer, size: usize) {
+        self.with(peer, |socket| socket.trickle = size);
     }
 
     /// What a client has received so far.
@@ -115,6 +121,12 @@ impl<H: Handler> Simulation<H> {
     #[must_use]
     pub fn waiting(&self, peer: Peer) -> usize {
         self.with(peer, |socket| socket.inbound.len())
+    }
+
+    /// What a client has received since this was last asked. [`received`](Self::received) does not
+    /// give it again.
+    pub fn take(&mut self, peer: Peer) -> Vec<u8> {
+        self.with(peer, |socket| std::mem::take(&mut socket.outbound))
     }
 
     /// Whether the server has ended its side, and what a client has received is all.
@@ -138,10 +150,27 @@ impl<H: Handler> Simulation<H> {
     /// When the engine breaks a promise to the kernel. That is what a simulation is for.
     pub fn turn(&mut self) -> io::Result<bool> {
         let serves = self.worker.turn()?;
+        self.check();
+        Ok(serves)
+    }
+
+    /// What the engine believes is what the world below knows.
+    fn check(&mut self) {
         let lent = self.world.borrow().lent();
         let deferred = self.worker.deferred_leases();
         assert_eq!(lent, deferred, "receive buffers did not come back at the end of a turn");
-        Ok(serves)
+        let mut beliefs = self.worker.check();
+        beliefs.sort_unstable_by_key(|belief| belief.descriptor.0);
+        let beliefs = beliefs.into_iter().map(|belief| {
+            let Belief { descriptor, receive, send, cancel } = belief;
+            (descriptor, Untold { receive, send, cancel })
+        });
+        assert!(
+            beliefs.clone().eq(self.world.borrow().owned()),
+            "the engine believes {:?} and the truth is {:?}",
+            beliefs.collect::<Vec<_>>(),
+            self.world.borrow().owned().collect::<Vec<_>>(),
+        );
     }
 
     /// At most `turns` turns, fewer when the server ends. `false`: it has ended.
@@ -196,6 +225,12 @@ impl<H: Handler> Simulation<H> {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// The last fifty things that crossed the seam, the oldest first: what led to a failure.
+    #[must_use]
+    pub fn journal(&self) -> Vec<String> {
+        self.world.borrow().journal.lines().map(str::to_owned).collect()
     }
 
     /// A number below `end`, of the seed's.

@@ -10,6 +10,8 @@ use crate::admission::Admission;
 use crate::board::{Board, Publisher};
 use crate::cause::{Cause, Closer, Limit};
 use crate::config::Settings;
+#[cfg(feature = "simulation")]
+use crate::conn::Belief;
 use crate::conn::Connections;
 use crate::driver::{Completion, Descriptor, Driver, Fault};
 use crate::handle::{Handle, Mail, STOP, STOP_NOW};
@@ -140,6 +142,13 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     #[cfg(feature = "simulation")]
     pub(crate) fn deferred_leases(&self) -> usize {
         self.connections.deferred_leases()
+    }
+
+    /// Checks what holds between two turns, and says what is believed to be in flight.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn check(&mut self) -> Vec<Belief> {
+        assert!(self.completions.is_empty(), "a completion has not been handled");
+        self.connections.check()
     }
 
     #[cfg(feature = "simulation")]

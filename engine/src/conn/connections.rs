@@ -300,7 +300,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 
     /// The keys of all connections.
-    fn keys(&self) -> impl Iterator<Item = Key> + use<'_, D, H> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> + use<'_, D, H> {
         (0..self.end()).filter_map(|number| self.key(number))
     }
 }

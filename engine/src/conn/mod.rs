@@ -3,6 +3,8 @@
 mod admit;
 mod arrival;
 mod backlog;
+#[cfg(feature = "simulation")]
+mod check;
 mod connections;
 mod deadline;
 mod dirty;
@@ -28,6 +30,8 @@ mod upgrade;
 mod view;
 
 pub(crate) use backlog::BACKLOG_SIZE;
+#[cfg(feature = "simulation")]
+pub(crate) use check::Belief;
 pub(crate) use connections::{Connections, LISTS_SIZE, SLOTS_SPARE, slot_size};
 pub use id::ConnectionId;
 pub(crate) use outbox::{SPARE_MAX, SPARE_SIZE_MAX};

@@ -105,6 +105,13 @@ impl Wheel {
         self.nodes[slot as usize].tick = UNSET;
     }
 
+    /// Whether a slot is looked at no later than in the tick in which `deadline` has passed.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn watches(&self, slot: u32, deadline: Time) -> bool {
+        let tick = self.tick(deadline);
+        self.nodes.get(slot as usize).is_some_and(|node| node.tick <= tick)
+    }
+
     /// When something may have to be done: never after the nearest deadline's tick.
     pub(crate) fn next(&self) -> Option<Time> {
         // A lower level holds the nearer ticks.

@@ -17,12 +17,20 @@ use crate::driver::{Completion, Descriptor, Driver, Key, Lease, Shutdown};
 use crate::mailbox::Wake;
 use crate::timer::Time;
 
+mod faults;
+mod journal;
+mod progress;
 mod random;
+mod socket;
 mod world;
 
+pub use faults::Faults;
 pub(crate) use random::Random;
-pub use world::Faults;
-pub(crate) use world::{Socket, World};
+pub(crate) use socket::{Socket, Untold};
+pub(crate) use world::World;
+
+/// How long the longest jump of the clock is.
+const JUMP_MAX: Duration = Duration::from_secs(120);
 
 /// The driver's end of a simulation. The test has the other one.
 pub(crate) struct Sim {
@@ -61,16 +69,11 @@ impl Driver for Sim {
     }
 
     fn accept(&mut self) {
-        let mut world = self.world.borrow_mut();
-        assert!(!world.accept_armed, "a second accept");
-        world.accept_armed = !world.accept_stopped;
+        self.world.borrow_mut().accept();
     }
 
     fn accept_stop(&mut self) -> Vec<Descriptor> {
-        let mut world = self.world.borrow_mut();
-        world.accept_stopped = true;
-        world.accept_armed = false;
-        world.backlog.drain(..).collect()
+        self.world.borrow_mut().accept_stop()
     }
 
     fn accept_refuse(&mut self) -> bool {
@@ -123,10 +126,21 @@ impl Driver for Sim {
             into.push(Completion::Woken);
         }
         // Time passes while the loop works, and all of it while the loop sleeps.
-        let worked = Duration::from_nanos(world.random.number() % 50_000);
-        let busy = world.held || into.len() > before;
-        let slept = timeout.filter(|_| !busy).unwrap_or_default();
-        world.now = world.now.after(worked).after(slept);
+        let World { random, faults, held, .. } = &mut *world;
+        let mut passed = Duration::from_nanos(random.number() % 50_000);
+        let busy = *held || into.len() > before;
+        if let Some(timeout) = timeout.filter(|_| !busy) {
+            passed += timeout;
+        }
+        if random.chance(faults.spurious_wakes) {
+            into.push(Completion::Woken);
+            // Or it did not sleep for as long as it wanted to.
+            passed /= 3;
+        }
+        if random.chance(faults.jumps) {
+            passed += JUMP_MAX * u32::from(random.number().to_be_bytes()[0]) / 256;
+        }
+        world.now = world.now.after(passed);
         Ok(())
     }
 }

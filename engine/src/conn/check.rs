@@ -1,0 +1,109 @@
+//! What holds between two turns of the loop, checked connection by connection in a simulation.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::config::Config;
+use crate::conn::connections::Connections;
+use crate::conn::dirty::Mark;
+use crate::conn::flow::Flow;
+use crate::conn::peer::{Peer, Stage};
+use crate::driver::{Descriptor, Driver, Key};
+use crate::handler::Handler;
+
+/// What the engine believes to be in flight on a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Belief {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) receive: bool,
+    pub(crate) send: bool,
+    pub(crate) cancel: bool,
+}
+
+/// Bytes beyond all limits that one connection may have queued: the answer to its request, a close
+/// frame, the header of its last message.
+const OVERHEAD: usize = 1024;
+
+impl<D: Driver, H: Handler> Connections<D, H> {
+    /// Says what it believes to be in flight.
+    ///
+    /// # Panics
+    /// When something does not hold.
+    pub(crate) fn check(&mut self) -> Vec<Belief> {
+        assert!(self.expired.is_empty(), "a deadline has not been acted on");
+        let mut deferred: HashMap<Key, usize> = HashMap::new();
+        for arrival in &self.deferred {
+            *deferred.entry(arrival.key).or_default() += 1;
+        }
+        for key in self.held.keys() {
+            assert!(self.slots.at(*key).is_some(), "something is held for {key:?}, which is free");
+        }
+        let parked: HashSet<Key> = self.parked.iter().copied().collect();
+        let resumed: HashSet<Key> = self.shared.resumed.iter().copied().collect();
+        let keys: Vec<Key> = self.keys().collect();
+        assert_eq!(keys.len(), self.count(), "the table is out of step");
+        let mut beliefs = Vec::with_capacity(keys.len());
+        for key in keys {
+            self.check_deadline(key);
+            let Some(peer) = self.slots.at(key) else { continue };
+            let count = deferred.get(&key).copied().unwrap_or_default();
+            assert_eq!(usize::from(peer.deferred), count, "{key:?} has lost an arrival");
+            let is_read = !peer.wants_receive() || parked.contains(&key);
+            assert!(is_read, "nobody reads {key:?}: {:?}", peer.stage);
+            let resumes = peer.link.flow != Flow::Resuming || resumed.contains(&key);
+            assert!(resumes || !peer.is_stopped(), "{key:?} will not resume");
+            check_flights(key, peer);
+            check_size(key, peer, self.shared.config());
+            beliefs.push(belief(peer));
+        }
+        beliefs
+    }
+
+    fn check_deadline(&mut self, key: Key) {
+        let Self { slots, shared, wheel, .. } = self;
+        if let Some((deadline, alarm)) =
+            slots.at(key).and_then(|it| it.alarm(shared.config(), shared.now))
+        {
+            assert!(wheel.watches(key.slot, deadline), "nobody waits for {alarm:?} of {key:?}");
+        }
+    }
+}
+
+/// All that could be done has been.
+fn check_flights<S>(key: Key, peer: &Peer<S>) {
+    assert!(peer.link.dirty != Mark::Now, "{key:?} has been left dirty");
+    if peer.link.dirty == Mark::Later {
+        // It has its turn with a later slice of a message for many.
+        return;
+    }
+    assert!(!peer.wants_cancel(), "{key:?} is read, and should not be");
+    if matches!(peer.stage, Stage::Terminating) {
+        assert!(!peer.is_joined(), "{key:?} has not been freed");
+        return;
+    }
+    assert!(!peer.link.terminated, "{key:?} has not been terminated");
+    assert!(!peer.link.is_due(), "{key:?} has something to send");
+    let drains = !peer.link.backlogged || peer.link.outbox.is_flying();
+    assert!(drains, "nothing will drain {key:?}");
+}
+
+/// What waits is bounded.
+fn check_size<S>(key: Key, peer: &Peer<S>, config: &Config) {
+    // What has arrived before it was read no more may be answered by as many bytes.
+    let arrived = usize::from(config.buffers) * config.buffer_size;
+    let size_max = config.outbox_size_max.saturating_add(arrived + OVERHEAD);
+    let size = peer.link.buffered();
+    assert!(size <= size_max, "{size} bytes wait for {key:?}, at most {size_max}");
+    if let Stage::Opening(opening) = &peer.stage {
+        let size_max = config.handshake.head_size_max + config.buffer_size;
+        assert!(opening.head.len() <= size_max, "{key:?} has too long a head");
+    }
+}
+
+fn belief<S>(peer: &Peer<S>) -> Belief {
+    Belief {
+        descriptor: peer.descriptor,
+        receive: peer.in_flight.receive,
+        send: peer.link.outbox.is_flying(),
+        cancel: peer.in_flight.cancel,
+    }
+}

@@ -1,0 +1,304 @@
+//! One run: clients come, act and go, others send from outside, the server stops.
+
+use std::time::Duration;
+
+use ringwire::simulation::{Faults, Simulation};
+use ringwire::{
+    Compression, Config, ConnectionId, HandleError, Limits, OwnedMessage, SlowConsumer,
+};
+use ringwire_protocol::deflate::Offer;
+
+use crate::books::{Books, policy};
+use crate::chance::Chance;
+use crate::check::{check, check_end, check_stats, missing};
+use crate::client::{Client, Stage};
+
+/// A simulation, who takes part in it, and the chance that decides.
+pub(crate) struct Run {
+    seed: u64,
+    pub(crate) simulation: Simulation<Books>,
+    pub(crate) clients: Vec<Client>,
+    chance: Chance,
+    faults: Faults,
+    config: Config,
+    /// Mail since the last turn.
+    mails: usize,
+    /// Connections that are no more, whose names another may bear if anything is wrong.
+    gone: Vec<(usize, ConnectionId)>,
+    stopped: bool,
+    pub(crate) tally: Tally,
+}
+
+/// How much was tried.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) connections: u64,
+    pub(crate) messages: u64,
+    pub(crate) turns: u64,
+}
+
+/// Turns in which clients act.
+const TURNS: usize = 300;
+
+/// Clients at the same time.
+const CLIENTS_MAX: usize = 12;
+
+impl Run {
+    pub(crate) fn new(seed: u64, faults: Faults) -> Self {
+        let mut chance = Chance::new(seed);
+        let config = config(&mut chance);
+        let mischief = chance.of(&[0, 0, 3, 15]);
+        let books = Books::new(&config, mischief, Chance::new(!seed));
+        let simulation = Simulation::new(seed, config.clone(), faults, books).unwrap();
+        let (clients, tally) = (Vec::new(), Tally::default());
+        Self {
+            seed,
+            simulation,
+            clients,
+            chance,
+            faults,
+            config,
+            mails: 0,
+            gone: Vec::new(),
+            stopped: false,
+            tally,
+        }
+    }
+
+    /// All of it.
+    pub(crate) fn all(mut self) -> Tally {
+        let stops_early = self.chance.once_in(4);
+        let until = if stops_early { self.chance.below(TURNS) } else { TURNS };
+        for _ in 0..until {
+            self.come();
+            for client in &mut self.clients {
+                if self.chance.once_in(4) {
+                    client.act(&mut self.simulation, &mut self.chance);
+                }
+            }
+            if self.chance.once_in(10) {
+                self.reach_in();
+            }
+            assert!(self.turn(), "the server has ended");
+        }
+        if !stops_early {
+            self.settle();
+        }
+        self.stop();
+        let stats = self.simulation.stats();
+        self.tally.connections = stats.accepted;
+        self.tally.messages = stats.messages_received + stats.messages_sent;
+        self.tally.turns = stats.turns;
+        self.tally
+    }
+
+    /// Somebody connects, now and then.
+    fn come(&mut self) {
+        if self.clients.len() < CLIENTS_MAX && self.chance.once_in(4) {
+            let offer = self.chance.once_in(2).then(|| Offer {
+                server_no_context_takeover: self.chance.once_in(3),
+                client_no_context_takeover: self.chance.once_in(3),
+                ..Offer::default()
+            });
+            let mut client = Client::connect(&mut self.simulation, offer);
+            client.begin(&mut self.simulation, &mut self.chance);
+            self.clients.push(client);
+        }
+    }
+
+    /// One turn, and what it has brought to each client. `false`: the server has ended.
+    fn turn(&mut self) -> bool {
+        let serves = self.simulation.turn().unwrap();
+        self.mails = 0;
+        check_stats(&mut self.simulation);
+        let Self { simulation, clients, gone, .. } = self;
+        clients.retain_mut(|client| {
+            client.pump(simulation);
+            let has_closed = simulation.has_closed(client.peer);
+            if has_closed {
+                let ledger = std::mem::take(&mut simulation.handler().ledgers[client.number]);
+                check_end(client, &ledger);
+                gone.extend(ledger.id.map(|id| (client.number, id)));
+            }
+            !has_closed
+        });
+        serves
+    }
+
+    /// Another thread sends a message, or many, or closes a connection that may be no more.
+    fn reach_in(&mut self) {
+        let handle = self.simulation.handle();
+        let gone = self.gone.iter().rev().take(3).copied();
+        let ids: Vec<(usize, ConnectionId)> = (self.simulation.handler().ledgers.iter())
+            .enumerate()
+            .filter_map(|(number, ledger)| ledger.id.map(|id| (number, id)))
+            .chain(gone)
+            .collect();
+        if ids.is_empty() {
+            return;
+        }
+        for _ in 0..self.chance.of(&[1, 1, 20]) {
+            let full = self.mails >= self.config.mailbox_size;
+            let expected = if full { Err(HandleError::Full) } else { Ok(()) };
+            let (number, id) = self.chance.of(&ids);
+            let text = format!("outside {}", self.tally.turns);
+            let message = OwnedMessage::Text(text);
+            self.tally.turns += 1;
+            let mut note = |number: usize| {
+                let ledger = &mut self.simulation.handler().ledgers[number];
+                if !full {
+                    ledger.outside.push(message.clone());
+                }
+            };
+            match self.chance.below(14) {
+                12 => assert_eq!(handle.pause(id), expected),
+                13 => assert_eq!(handle.resume(id), expected),
+                0 => {
+                    assert_eq!(handle.close(id, 4000, "from outside"), expected);
+                    self.simulation.handler().ledgers[number].left = true;
+                }
+                1..4 => {
+                    let all: Vec<ConnectionId> = ids.iter().map(|(_, id)| *id).collect();
+                    ids.iter().for_each(|(number, _)| note(*number));
+                    let sent = handle.send_many(&all, message);
+                    let sent = sent.map_err(|undelivered| {
+                        assert_eq!(undelivered.connections, all);
+                        undelivered.error
+                    });
+                    assert_eq!(sent, expected);
+                }
+                _ => {
+                    note(number);
+                    assert_eq!(handle.send(id, message), expected);
+                }
+            }
+            self.mails += usize::from(!full);
+        }
+    }
+
+    /// Nobody acts any more, and everybody reads: everything that can arrive does.
+    fn settle(&mut self) {
+        for client in &mut self.clients {
+            self.simulation.set_window(client.peer, usize::MAX);
+            let unsent = std::mem::take(&mut client.unsent);
+            self.simulation.send(client.peer, &unsent);
+        }
+        // No more mischief, or there would be no end.
+        self.simulation.handler().mischief = 0;
+        let ids = self.clients.iter().map(|client| client.number);
+        let ids: Vec<usize> = ids.collect();
+        for number in ids {
+            // Whoever was paused.
+            if let Some(id) = self.simulation.handler().ledgers[number].id {
+                while self.simulation.handle().resume(id).is_err() {
+                    assert!(self.turn(), "the server has ended");
+                }
+            }
+        }
+        let mut turns = 0;
+        while let Some(why) = self.unsettled() {
+            assert!(turns < 5000, "{why}");
+            assert!(self.turn(), "the server has ended");
+            turns += 1;
+        }
+        for client in &self.clients {
+            check(client, &self.simulation.handler().ledgers[client.number]);
+        }
+    }
+
+    /// What is still to come, for the first client for which something is.
+    fn unsettled(&mut self) -> Option<String> {
+        for client in &self.clients {
+            let ledger = &self.simulation.handler().ledgers[client.number];
+            let (number, stage) = (client.number, client.stage);
+            let is_served = stage == Stage::Open
+                && ledger.received.len() == client.sent.len()
+                && (missing(client, ledger) == ledger.dropped || !ledger.outside.is_empty());
+            if !is_served {
+                let (sent, received) = (client.sent.len(), ledger.received.len());
+                let (taken, got) = (ledger.taken.len(), client.got.len());
+                return Some(format!(
+                    "client {number} waits, {stage:?}: {sent} sent, {received} received, \
+                     {taken} taken, {} dropped, {got} got",
+                    ledger.dropped,
+                ));
+            }
+        }
+        None
+    }
+
+    /// Stops the server, and sees everything come to its end.
+    fn stop(&mut self) {
+        let handle = self.simulation.handle();
+        let before = self.simulation.elapsed();
+        match self.chance.below(3) {
+            0 => handle.stop_now(),
+            1 => {
+                handle.stop();
+                for _ in 0..self.chance.below(30) {
+                    self.stopped |= !self.turn();
+                }
+                handle.stop_now();
+            }
+            _ => handle.stop(),
+        }
+        for _ in 0..20_000 {
+            if self.stopped {
+                break;
+            }
+            self.stopped = !self.turn();
+        }
+        assert!(self.stopped, "the server does not end");
+        if self.faults.jumps == 0 {
+            let longest = self.config.stop_timeout + Duration::from_secs(1);
+            assert!(self.simulation.elapsed() - before < longest, "a stop takes too long");
+        }
+        assert_eq!(self.simulation.connections(), 0);
+        for client in &mut self.clients {
+            assert!(self.simulation.has_ended(client.peer), "a peer was forgotten");
+            client.pump(&mut self.simulation);
+            check_end(client, &self.simulation.handler().ledgers[client.number]);
+        }
+        let totals = self.simulation.handler().totals;
+        assert_eq!(totals.opened, totals.closed, "each connection that opens closes");
+    }
+}
+
+impl Drop for Run {
+    /// Of a run that fails: how to repeat it, and what led to it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in self.simulation.journal() {
+                eprintln!("{line}");
+            }
+            eprintln!("failed with RINGWIRE_SEED={} and {:?}", self.seed, self.faults);
+        }
+    }
+}
+
+/// Any configuration that is tight.
+fn config(chance: &mut Chance) -> Config {
+    let compression = [None, Some(Compression::shared()), Some(Compression::dedicated())];
+    let compression = chance.of(&compression).map(|mut compression| {
+        compression.policy.size_min = 16;
+        compression
+    });
+    let slow_consumer = if chance.once_in(2) { SlowConsumer::default() } else { policy(chance) };
+    let outbox_high = chance.of(&[100, 500, 3000]);
+    Config {
+        buffers: chance.of(&[4, 4, 16]),
+        buffer_size: chance.of(&[64, 100, 300]),
+        // Three small messages, so that a busy connection waits for its next turn.
+        turn_size_max: chance.of(&[1, 3 * 256, 1 << 20]),
+        limits: Limits { message_size_max: 20_000, ..Limits::default() },
+        outbox_low: outbox_high / chance.of(&[1, 10, 1000]),
+        outbox_high,
+        outbox_size_max: outbox_high * chance.of(&[1, 4, 100]),
+        connections_max: chance.of(&[CLIENTS_MAX / 2, 1000]),
+        idle_timeout: chance.once_in(4).then_some(Duration::from_secs(60)),
+        slow_consumer,
+        compression,
+        mailbox_size: chance.of(&[1, 7, 1000]),
+        ..Config::default()
+    }
+}
