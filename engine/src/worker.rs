@@ -285,14 +285,18 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
     /// Nothing is left: what is queued is carried out. `false`: somebody was accepted meanwhile.
     fn finish(&mut self) -> io::Result<bool> {
-        self.connections.driver.wait(Some(Duration::ZERO), &mut self.completions)?;
-        let completions = std::mem::take(&mut self.completions);
-        for completion in completions {
-            if let Completion::Accepted { result: Ok(descriptor), .. } = completion {
-                self.take_in(descriptor);
+        loop {
+            self.connections.driver.wait(Some(Duration::ZERO), &mut self.completions)?;
+            if self.completions.is_empty() {
+                // Not before: what does not fit the queue of completions comes with a later wait.
+                return Ok(self.connections.count() == 0);
+            }
+            for completion in std::mem::take(&mut self.completions) {
+                if let Completion::Accepted { result: Ok(descriptor), .. } = completion {
+                    self.take_in(descriptor);
+                }
             }
         }
-        Ok(self.connections.count() == 0)
     }
 
     /// Takes a peer in, or tells it that the server stops.
