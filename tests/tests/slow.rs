@@ -372,3 +372,38 @@ fn who_sends_when_told_of_drops_is_not_told_without_end() {
     let feed = &simulation.handler().0;
     assert!(feed.dropped < 110, "{} dropped", feed.dropped);
 }
+
+#[test]
+fn drops_of_the_last_turn_are_told() {
+    let mut scene = Scene::new(policy(Overflow::DropOldest), None, 9);
+    scene.stall();
+    // A hundred messages more than there is room for, and the end, in the same turn.
+    scene.simulation.send(scene.peer, &[0x81, 0x80, 0, 0, 0, 0, 0x83, 0x80, 0, 0, 0, 0]);
+    scene.read_on();
+    let seen = scene.seen();
+    assert_eq!((seen.numbers.last(), seen.close), (Some(&99), Some(1002)));
+    let dropped = scene.simulation.stats().messages_dropped;
+    let feed = scene.simulation.handler();
+    assert!(feed.dropped > 70, "{} dropped", feed.dropped);
+    assert_eq!(dropped, feed.dropped);
+    assert_eq!(seen.numbers.len() + usize::try_from(feed.dropped).unwrap(), feed.sent);
+}
+
+#[test]
+fn a_peer_is_read_again_when_all_that_waited_was_dropped() {
+    let age_max = Some(Duration::from_secs(1));
+    let slow_consumer =
+        SlowConsumer { overflow: Overflow::DropOldest, size_max: usize::MAX, age_max };
+    let config = Config { slow_consumer, outbox_high: 5000, outbox_low: 5000, ..Config::default() };
+    let mut scene = Scene::open(config, Feed::default(), 10);
+    scene.stall();
+    // More than fits a flight, so that some waits, until it is too old.
+    scene.ask(1);
+    scene.simulation.pass(Duration::from_secs(2));
+    scene.simulation.set_window(scene.peer, usize::MAX);
+    scene.simulation.run(5).unwrap();
+    assert!(scene.simulation.handler().dropped > 20, "nothing was dropped");
+    scene.simulation.send(scene.peer, &[0x81, 0x80, 0, 0, 0, 0]);
+    scene.simulation.run(5).unwrap();
+    assert_eq!(scene.simulation.handler().next, 200, "the peer is not read");
+}

@@ -56,6 +56,8 @@ pub(crate) struct Ledger {
     pub(crate) clean: bool,
     /// The handler has ended it, or has wished to.
     pub(crate) left: bool,
+    /// More waits than should, and `drain` is to say when there is room again.
+    pub(crate) backlogged: bool,
     terminated: bool,
     /// Of a message that arrives in chunks, what has come.
     partial: Vec<u8>,
@@ -123,7 +125,9 @@ impl Books {
         assert!(was_open, "sent after the end");
         assert!(buffered <= size_max + OVERHEAD, "{buffered} bytes wait, at most {size_max}");
         self.totals.taken += 1;
-        self.ledger(connection).taken.push(message);
+        let ledger = self.ledger(connection);
+        ledger.backlogged |= sent == Sent::Backlogged;
+        ledger.taken.push(message);
     }
 
     fn terminate(&mut self, connection: &mut Connection<'_, Told>) {
@@ -266,6 +270,7 @@ impl Handler for Books {
         assert!(connection.buffered() <= self.low, "nothing has drained");
         let ledger = self.ledger(connection);
         assert!(ledger.opened && ledger.closed.is_none(), "drained after the end");
+        ledger.backlogged = false;
         self.totals.drained += 1;
         self.act(connection);
     }

@@ -27,6 +27,10 @@ pub(crate) fn check_end(client: &Client, ledger: &Ledger) {
     if client.status == Some(101) {
         assert!(ledger.opened, "answered and not opened");
     }
+    if client.stays {
+        assert_eq!(ledger.closed, Some(("stopped", "")), "ended otherwise");
+        assert!(client.closed == Some(Some(1001)) && ledger.clean, "not told of the stop");
+    }
     if ledger.clean {
         let (kind, _) = ledger.closed.unwrap();
         let kinds = ["peer_closed", "handler_closed", "policy", "time_out", "stopped"];

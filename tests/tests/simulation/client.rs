@@ -31,6 +31,8 @@ pub(crate) struct Client {
     after: Vec<u8>,
     /// It answers neither pings nor a close frame.
     pub(crate) mute: bool,
+    /// It is to be told of the end of the server, and to answer.
+    pub(crate) stays: bool,
 }
 
 /// How far a client has come.
@@ -70,6 +72,7 @@ impl Client {
             closed: None,
             after: Vec::new(),
             mute: false,
+            stays: false,
         };
         let mut bytes = Vec::new();
         client.with_request(|request| request.encode(&mut bytes).unwrap());

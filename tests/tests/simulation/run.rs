@@ -21,10 +21,14 @@ pub(crate) struct Run {
     chance: Chance,
     faults: Faults,
     config: Config,
+    /// Messages that others than the handler have sent.
+    outside: usize,
     /// Mail since the last turn.
     mails: usize,
     /// Connections that are no more, whose names another may bear if anything is wrong.
     gone: Vec<(usize, ConnectionId)>,
+    /// Everything that was owed has come.
+    settled: bool,
     stopped: bool,
     pub(crate) tally: Tally,
 }
@@ -58,8 +62,10 @@ impl Run {
             chance,
             faults,
             config,
+            outside: 0,
             mails: 0,
             gone: Vec::new(),
+            settled: false,
             stopped: false,
             tally,
         }
@@ -141,9 +147,8 @@ impl Run {
             let full = self.mails >= self.config.mailbox_size;
             let expected = if full { Err(HandleError::Full) } else { Ok(()) };
             let (number, id) = self.chance.of(&ids);
-            let text = format!("outside {}", self.tally.turns);
-            let message = OwnedMessage::Text(text);
-            self.tally.turns += 1;
+            let message = OwnedMessage::Text(format!("outside {}", self.outside));
+            self.outside += 1;
             let mut note = |number: usize| {
                 let ledger = &mut self.simulation.handler().ledgers[number];
                 if !full {
@@ -201,6 +206,7 @@ impl Run {
             assert!(self.turn(), "the server has ended");
             turns += 1;
         }
+        self.settled = true;
         for client in &self.clients {
             check(client, &self.simulation.handler().ledgers[client.number]);
         }
@@ -213,14 +219,15 @@ impl Run {
             let (number, stage) = (client.number, client.stage);
             let is_served = stage == Stage::Open
                 && ledger.received.len() == client.sent.len()
+                && !ledger.backlogged
                 && (missing(client, ledger) == ledger.dropped || !ledger.outside.is_empty());
             if !is_served {
                 let (sent, received) = (client.sent.len(), ledger.received.len());
                 let (taken, got) = (ledger.taken.len(), client.got.len());
                 return Some(format!(
                     "client {number} waits, {stage:?}: {sent} sent, {received} received, \
-                     {taken} taken, {} dropped, {got} got",
-                    ledger.dropped,
+                     {taken} taken, {} dropped, {got} got, backlogged {}",
+                    ledger.dropped, ledger.backlogged,
                 ));
             }
         }
@@ -240,7 +247,13 @@ impl Run {
                 }
                 handle.stop_now();
             }
-            _ => handle.stop(),
+            _ => {
+                handle.stop();
+                // Who is there, and everything between is in order, is told.
+                let lossless = self.settled && self.faults.lost_peers == 0;
+                let staying = self.clients.iter_mut().filter(|it| lossless && !it.mute);
+                staying.for_each(|client| client.stays = true);
+            }
         }
         for _ in 0..20_000 {
             if self.stopped {

@@ -229,3 +229,21 @@ fn buffers_go_round_when_there_are_few() {
     // shares. Were the last to come the first to be armed, one would have next to nothing.
     assert!(least * 20 > most, "one connection has had {least} messages back, another {most}");
 }
+
+#[test]
+fn who_comes_while_the_server_stops_is_let_go() {
+    for seed in 0..40 {
+        let config = Config::default();
+        let books = Books::new(&config, 0, Chance::new(seed));
+        let faults = Faults { full_queue: 100, ..Faults::default() };
+        let mut simulation = Simulation::new(seed, config, faults, books).unwrap();
+        let clients: Vec<_> = (0..9).map(|_| Client::open(&mut simulation)).collect();
+        // Some have been accepted, and the worker has not seen all of these.
+        simulation.turn().unwrap();
+        simulation.handle().stop_now();
+        assert!(!simulation.run(100).unwrap(), "the server does not end");
+        for client in &clients {
+            assert!(simulation.has_closed(client.peer), "a descriptor stays open");
+        }
+    }
+}
