@@ -6,6 +6,7 @@ use ringwire_protocol::deflate::Policy;
 use ringwire_protocol::{Close, Limits, handshake};
 
 use crate::error::ConfigError;
+use crate::mailbox::Bounds;
 use crate::slow::{Overflow, SlowConsumer};
 use crate::timer::DURATION_MAX;
 use crate::topic::TopicLimits;
@@ -157,9 +158,14 @@ pub struct Config {
     /// Subscriptions of a connection, patterns of a worker, and matches of a publish.
     pub topics: TopicLimits,
 
-    /// Messages from other threads that wait for one worker. Above this,
+    /// Messages from other threads that wait for one worker, at most 16,777,215. Above this,
     /// [`Handle::send`](crate::Handle::send) refuses. Default 65,536.
     pub mailbox_size: usize,
+    /// Bytes of memory that those messages hold, below 64 GiB; above this as well, `send` refuses.
+    /// A message that is larger by itself is never taken. One for many connections counts for each
+    /// of their workers, with eight bytes for each connection. Default 64 MiB: as much as may be
+    /// queued to one peer.
+    pub mailbox_bytes_max: usize,
 }
 
 impl Default for Config {
@@ -201,6 +207,7 @@ impl Default for Config {
             stop_timeout: Duration::from_secs(5),
             topics: TopicLimits::default(),
             mailbox_size: 65_536,
+            mailbox_bytes_max: 64 << 20,
         }
     }
 }
@@ -279,6 +286,7 @@ pub(crate) struct Settings {
     pub(crate) config: Config,
     /// At least one.
     pub(crate) workers: usize,
+    pub(crate) mailbox: Bounds,
 }
 
 impl Settings {
@@ -292,7 +300,9 @@ impl Settings {
         check_sizes(&config)?;
         check_times(&config)?;
         check_compression(&config)?;
-        Ok(Self { config, workers })
+        let mailbox = Bounds::new(config.mailbox_size, config.mailbox_bytes_max)
+            .ok_or(ConfigError::Mailbox)?;
+        Ok(Self { config, workers, mailbox })
     }
 }
 
@@ -306,6 +316,7 @@ fn check_connections(config: &Config, workers: usize) -> Result<(), ConfigError>
         ("handshake_burst", config.handshake_rate.map(|_| config.handshake_burst as usize)),
         ("backlog", Some(config.backlog as usize)),
         ("mailbox_size", Some(config.mailbox_size)),
+        ("mailbox_bytes_max", Some(config.mailbox_bytes_max)),
     ];
     not_zero(&counts)?;
     // A limit that is never reached is one that somebody relies on in vain.
@@ -433,6 +444,8 @@ mod tests {
             resolved(|config| config.buffer_size = 63),
             resolved(|config| config.outbox_low = config.outbox_high + 1),
             resolved(|config| config.outbox_size_max = config.outbox_high - 1),
+            resolved(|config| config.mailbox_size = 1 << 24),
+            resolved(|config| config.mailbox_bytes_max = 1 << 36),
             resolved(|config| config.slow_consumer.size_max = 0),
             resolved(|config| config.slow_consumer.overflow = Overflow::Close(1005)),
             resolved(|config| config.lifetime_jitter_percent = 91),
@@ -446,7 +459,7 @@ mod tests {
     #[test]
     fn what_must_not_be_zero() {
         type Change = fn(&mut Config);
-        let fields: [(&str, Change); 20] = [
+        let fields: [(&str, Change); 21] = [
             ("connections_max", |config| config.connections_max = 0),
             ("connections_server_max", |config| config.connections_server_max = Some(0)),
             ("connections_address_max", |config| config.connections_address_max = Some(0)),
@@ -454,6 +467,7 @@ mod tests {
             ("handshake_rate", |config| config.handshake_rate = Some(0)),
             ("backlog", |config| config.backlog = 0),
             ("mailbox_size", |config| config.mailbox_size = 0),
+            ("mailbox_bytes_max", |config| config.mailbox_bytes_max = 0),
             ("turn_size_max", |config| config.turn_size_max = 0),
             ("limits.message_size_max", |config| config.limits.message_size_max = 0),
             ("limits.streamed_size_max", |config| config.limits.streamed_size_max = 0),

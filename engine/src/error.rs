@@ -186,6 +186,8 @@ pub enum ConfigError {
     Marks,
     /// `slow_consumer` closes with a code that cannot be sent.
     SlowConsumerCode(u16),
+    /// `mailbox_size` is above 16,777,215, or `mailbox_bytes_max` not below 64 GiB.
+    Mailbox,
 }
 
 impl fmt::Display for ConfigError {
@@ -209,6 +211,9 @@ impl fmt::Display for ConfigError {
             Self::Compression => formatter.write_str(
                 "compression needs windows of 9 to 15 bits, a memory level from 1 to 9, a level up \
                  to 9 and a ratio above zero",
+            ),
+            Self::Mailbox => formatter.write_str(
+                "mailbox_size must be at most 16777215 and mailbox_bytes_max below 64 GiB",
             ),
             Self::Marks => formatter.write_str(
                 "the marks must be in order: outbox_low <= outbox_high <= outbox_size_max, and \

@@ -9,7 +9,7 @@ use ringwire_protocol::Misuse;
 use crate::board::Board;
 use crate::conn::ConnectionId;
 use crate::driver::Key;
-use crate::mailbox::{Mailbox, Refused};
+use crate::mailbox::{Mailbox, Refused, SIGNALS_MAX};
 use crate::message::OwnedMessage;
 use crate::publication::{Publication, PublishError};
 use crate::stats::Stats;
@@ -27,11 +27,30 @@ pub(crate) enum Mail {
     Resume { key: Key },
 }
 
+impl Mail {
+    /// Bytes of memory that it holds, also those that a message has allocated and does not use.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Send { message, .. } => message.capacity(),
+            Self::SendMany { keys, message } => {
+                size_of_val::<[Key]>(keys).saturating_add(message.capacity())
+            }
+            Self::Publish(publication) => {
+                size_of::<Publication>().saturating_add(publication.message.capacity())
+            }
+            Self::Close { reason, .. } => reason.capacity(),
+            Self::Pause { .. } | Self::Resume { .. } => 0,
+        }
+    }
+}
+
 /// A signal to a worker: close everything and end.
 pub(crate) const STOP: u32 = 1;
 
 /// A signal to a worker: end at once.
 pub(crate) const STOP_NOW: u32 = 2;
+
+const _: () = assert!((STOP | STOP_NOW) as u64 <= SIGNALS_MAX);
 
 /// Reaches any connection of a server from any thread, and stops the server. Cheap to clone.
 ///
@@ -52,6 +71,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`HandleError::Full`]: the worker does not keep up, try again later.
+    /// [`HandleError::TooLarge`]: trying again does not help.
     /// [`HandleError::Stopped`]: it has ended.
     pub fn send(
         &self,
@@ -117,7 +137,9 @@ impl Handle {
         let publication = Arc::new(publication);
         let mut failed = Vec::new();
         for (worker, mailbox) in self.mailboxes.iter().enumerate() {
-            if mailbox.push(Mail::Publish(Arc::clone(&publication))).is_err() {
+            let mail = Mail::Publish(Arc::clone(&publication));
+            let bytes = mail.bytes();
+            if mailbox.push(mail, bytes).is_err() {
                 failed.push(worker);
             }
         }
@@ -211,8 +233,10 @@ impl Handle {
             // An identifier of another server.
             return Err(HandleError::Stopped);
         };
-        mailbox.push(mail).map_err(|refused| match refused {
+        let bytes = mail.bytes();
+        mailbox.push(mail, bytes).map_err(|refused| match refused {
             Refused::Full(_) => HandleError::Full,
+            Refused::TooLarge(_) => HandleError::TooLarge,
             Refused::Closed(_) => HandleError::Stopped,
         })
     }
@@ -228,8 +252,13 @@ impl fmt::Debug for Handle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandleError {
-    /// [`Config::mailbox_size`](crate::Config::mailbox_size) messages wait already.
+    /// Too many messages wait already, or too many bytes: with this one they would be more than
+    /// [`Config::mailbox_size`](crate::Config::mailbox_size) or
+    /// [`Config::mailbox_bytes_max`](crate::Config::mailbox_bytes_max).
     Full,
+    /// It is by itself larger than
+    /// [`Config::mailbox_bytes_max`](crate::Config::mailbox_bytes_max).
+    TooLarge,
     /// The worker has ended.
     Stopped,
     /// A code or reason that cannot be sent.
@@ -240,6 +269,9 @@ impl fmt::Display for HandleError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => formatter.write_str("the worker's mailbox is full"),
+            Self::TooLarge => {
+                formatter.write_str("the message is larger than the worker's mailbox")
+            }
             Self::Stopped => formatter.write_str("the worker has ended"),
             Self::Misuse(misuse) => misuse.fmt(formatter),
         }

@@ -57,10 +57,9 @@ impl Config {
     /// are kept until the queue is empty.
     ///
     /// Not counted: subscriptions, of which each takes at most 32 bytes, its connection some 120,
-    /// and a pattern that nobody else has up to 3.3 KB, all limited by [`Config::topics`];
-    /// the kernel's sockets and rings; what the handler keeps, answers to a request
-    /// and puts into mailboxes; what the allocator adds; compression that the handler chooses
-    /// where [`Config::compression`] is `None`.
+    /// and a pattern that nobody else has up to 3.3 KB, all limited by [`Config::topics`]; the
+    /// kernel's sockets and rings; what the handler keeps and answers to a request; what the
+    /// allocator adds; compression that the handler chooses where [`Config::compression`] is `None`.
     ///
     /// ```
     /// use ringwire::{Config, Connection, Handler, Message};
@@ -119,8 +118,10 @@ impl Config {
             ]),
             None => 0,
         };
-        // Both sides of a mailbox have held a full one.
-        let mail = times(2 * 2, times(wide(self.mailbox_size), wide(size_of::<Mail>())));
+        // The queue adds three words to each, and two of its blocks may be all but empty.
+        let places = wide(self.mailbox_size).saturating_add(2 * 31);
+        let places = times(places, wide(size_of::<Mail>() + 3 * size_of::<u64>()));
+        let mail = sum([places, wide(self.mailbox_bytes_max)]);
         let openings = times(2 * 2, times(wide(self.handshakes_max), wide(size_of::<u64>())));
         let spare_slots = times(wide(conn::SLOTS_SPARE), wide(conn::slot_size::<H::State>()));
         let completions = COMPLETIONS_MIN.max(2 * u64::from(self.buffers));
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn no_limit_that_grows_lessens_it() {
-        let changes: [fn(&mut Config); 11] = [
+        let changes: [fn(&mut Config); 12] = [
             |config| config.workers += 1,
             |config| config.connections_max += 1,
             |config| config.handshakes_max = 3,
@@ -215,6 +216,7 @@ mod tests {
             |config| config.buffer_size *= 2,
             |config| config.outbox_size_max += 1,
             |config| config.mailbox_size += 1,
+            |config| config.mailbox_bytes_max += 1,
             |config| config.connections_address_max = Some(1),
         ];
         let few = |config: &mut Config| config.handshakes_max = 2;

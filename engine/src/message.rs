@@ -20,6 +20,14 @@ impl OwnedMessage {
             Self::Binary(bytes) => Payload::Binary(bytes),
         }
     }
+
+    /// Bytes that it has allocated.
+    pub(crate) const fn capacity(&self) -> usize {
+        match self {
+            Self::Text(text) => text.capacity(),
+            Self::Binary(bytes) => bytes.capacity(),
+        }
+    }
 }
 
 impl From<String> for OwnedMessage {

@@ -54,7 +54,7 @@ impl Server {
         for address in address.to_socket_addrs().map_err(Error::Resolve)? {
             match listener::bind(address, settings.workers, settings.config.backlog) {
                 Ok((address, listeners)) => {
-                    let mailbox = |_| Arc::new(Mailbox::new(settings.config.mailbox_size));
+                    let mailbox = |_| Arc::new(Mailbox::new(settings.mailbox));
                     let mailboxes: Arc<[Arc<Mailbox<Mail>>]> =
                         (0..settings.workers).map(mailbox).collect();
                     let boards = (0..settings.workers).map(|_| Arc::default()).collect();

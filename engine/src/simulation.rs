@@ -70,7 +70,7 @@ impl<H: Handler> Simulation<H> {
         let config = &settings.config;
         let world = World::new(seed, faults, config.buffers, config.buffer_size);
         let world = Rc::new(RefCell::new(world));
-        let mailbox: Arc<Mailbox<Mail>> = Arc::new(Mailbox::new(config.mailbox_size));
+        let mailbox: Arc<Mailbox<Mail>> = Arc::new(Mailbox::new(settings.mailbox));
         let board: Arc<Board> = Arc::default();
         let (mailboxes, boards) = ([mailbox.clone()].into(), [board.clone()].into());
         let handle = Handle { mailboxes, boards, stop: Arc::default() };

@@ -39,9 +39,8 @@ pub(crate) struct Worker<D: Driver, H: Handler> {
     /// How to stop, if that has been said.
     stop: Arc<OnceLock<Stop>>,
     stopping: Stopping,
-    // Both are kept for their memory. Empty between turns.
+    /// Kept for its memory. Empty between turns.
     completions: Vec<Completion>,
-    mail: Vec<Mail>,
 }
 
 /// What other threads have of a worker, or share with it.
@@ -83,7 +82,6 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             stop,
             stopping: Stopping::No,
             completions: Vec::new(),
-            mail: Vec::new(),
         }
     }
 
@@ -158,8 +156,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
     /// Sleeps until something completes, mail comes or a deadline passes.
     fn wait(&mut self) -> io::Result<()> {
-        let sleeps = self.mailbox.prepare_sleep();
-        let rests = sleeps && !self.connections.has_work();
+        // Only who really sleeps says so, and is woken.
+        let rests = !self.connections.has_work() && self.mailbox.prepare_sleep();
         let timeout = if rests { self.timeout() } else { Some(Duration::ZERO) };
         let waited = self.connections.driver.wait(timeout, &mut self.completions);
         self.mailbox.awake();
@@ -237,10 +235,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     fn read_mail(&mut self) {
         // Before the mail is looked at: what was sent before a stop leaves before its close frames.
         let signals = self.mailbox.take_signals();
-        let mut mail = std::mem::take(&mut self.mail);
-        self.mailbox.drain(&mut mail);
-        self.connections.stats().mails += mail.len() as u64;
-        for mail in mail.drain(..) {
+        for mail in self.mailbox.drain() {
+            self.connections.stats().mails += 1;
             match mail {
                 Mail::Send { key, message } => {
                     self.connections.send(key, message.payload());
@@ -257,7 +253,6 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                 }
             }
         }
-        self.mail = mail;
         if signals & STOP != 0 {
             self.begin_stop();
         }
@@ -371,7 +366,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
 impl<D: Driver, H: Handler> Drop for Worker<D, H> {
     fn drop(&mut self) {
-        self.mailbox.close();
+        // Nobody is left whom it could reach.
+        self.mailbox.close().for_each(drop);
         // None are left but after an error or a panic.
         self.connections.abandon();
         let now = self.connections.driver.now();

@@ -231,6 +231,32 @@ fn a_mailbox_that_is_full() {
 }
 
 #[test]
+fn a_mailbox_without_room_for_more_bytes() {
+    let unruly = Unruly::default();
+    let handler = unruly.clone();
+    let config = Config { mailbox_bytes_max: 10, ..config() };
+    let server = TestServer::start(config, move |_worker| handler.clone());
+    let mut client = server.client();
+    let id = *unruly.first.get().expect("the connection is open");
+    assert_eq!(server.handle().send(id, "eleven here"), Err(HandleError::TooLarge));
+    let shut = unruly.gate.lock().expect("no handler panics");
+    client.write(text("gate"));
+    // So that the worker waits at the gate.
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(server.handle().send(id, "seven b"), Ok(()));
+    assert_eq!(server.handle().send(id, "four"), Err(HandleError::Full));
+    let for_many = server.handle().send_many(&[id, id], "many").map_err(|error| error.error);
+    assert_eq!(for_many, Err(HandleError::TooLarge), "the connections count as well");
+    assert_eq!(server.handle().send(id, "two"), Ok(()));
+    drop(shut);
+    for mail in ["gate", "seven b", "two"] {
+        client.expect(&Frame::text(mail));
+    }
+    assert_eq!(server.handle().send(id, "ten to fit"), Ok(()));
+    client.expect(&Frame::text("ten to fit"));
+}
+
+#[test]
 fn a_handler_that_panics_ends_all_workers() {
     let config = Config { workers: 2, ..config() };
     let server = TestServer::start(config, |_worker| Unruly::default());
