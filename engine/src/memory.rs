@@ -59,7 +59,8 @@ impl Config {
     /// Not counted: subscriptions, of which each takes at most 32 bytes, its connection some 120,
     /// and a pattern that nobody else has up to 3.3 KB, all limited by [`Config::topics`]; the
     /// kernel's sockets and rings; what the handler keeps and answers to a request; what the
-    /// allocator adds; compression that the handler chooses where [`Config::compression`] is `None`.
+    /// allocator adds; compression that the handler chooses where [`Config::compression`] is
+    /// `None`.
     ///
     /// ```
     /// use ringwire::{Config, Connection, Handler, Message};
