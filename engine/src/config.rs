@@ -291,7 +291,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Checks a configuration for this system, which gives the process `cores`.
-    pub(crate) fn resolve(config: Config, cores: usize) -> Result<Self, ConfigError> {
+    pub(crate) fn resolve(mut config: Config, cores: usize) -> Result<Self, ConfigError> {
         let workers = if config.workers == 0 { cores.max(1) } else { config.workers };
         if workers > WORKERS_MAX {
             return Err(ConfigError::Workers { max: WORKERS_MAX });
@@ -302,6 +302,7 @@ impl Settings {
         check_compression(&config)?;
         let mailbox = Bounds::new(config.mailbox_size, config.mailbox_bytes_max)
             .ok_or(ConfigError::Mailbox)?;
+        config.slow_consumer = config.slow_consumer.within(config.outbox_size_max);
         Ok(Self { config, workers, mailbox })
     }
 }

@@ -43,6 +43,11 @@ impl Default for SlowConsumer {
 }
 
 impl SlowConsumer {
+    /// The same, where no more than `size_max` may wait in any case.
+    pub(crate) fn within(self, size_max: usize) -> Self {
+        Self { size_max: self.size_max.min(size_max), ..self }
+    }
+
     /// Bytes that are filled for one flight, and cannot be dropped any more then: at most half of
     /// what may wait.
     pub(crate) fn flight_size(&self) -> usize {

@@ -206,6 +206,34 @@ fn the_oldest_are_dropped_and_the_newest_arrive() {
     }
 }
 
+/// A policy without a limit of its own is held to that of all outboxes, also as to how much is
+/// filled for one flight and cannot be dropped any more.
+#[test]
+fn the_newest_arrive_where_only_the_outbox_is_limited() {
+    let unlimited = SlowConsumer { size_max: usize::MAX, ..policy(Overflow::DropOldest) };
+    // Room for the headers, so that the peer is read all the time.
+    let (outbox_low, size_max) = (0, SIZE_MAX + SIZE / 2);
+    let limited = Config {
+        outbox_low,
+        outbox_high: size_max,
+        outbox_size_max: size_max,
+        ..Config::default()
+    };
+    let of_all = (Config { slow_consumer: unlimited, ..limited.clone() }, Feed::default());
+    let of_one = (limited, Feed { policy: Some(unlimited), ..Feed::default() });
+    for (config, feed) in [of_all, of_one] {
+        let mut scene = Scene::open(config, feed, 3);
+        scene.stall();
+        scene.ask(5);
+        assert!(scene.simulation.handler().buffered_max <= size_max);
+        scene.read_on();
+        let numbers = scene.seen().numbers;
+        assert!(numbers.is_sorted() && numbers.len() < 100, "{} messages", numbers.len());
+        // Half of what may wait can be dropped, and is the newest.
+        assert!(numbers.ends_with(&[495, 496, 497, 498, 499]), "{:?}", numbers.last());
+    }
+}
+
 #[test]
 fn what_is_too_old_is_not_sent() {
     let age_max = Some(Duration::from_secs(1));

@@ -35,11 +35,10 @@ impl Link {
         &mut self,
         size: usize,
         policy: SlowConsumer,
-        config: &Config,
         workspace: &mut Workspace,
         now: Time,
     ) -> Option<Sent> {
-        let max = config.outbox_size_max.min(policy.size_max);
+        let max = policy.size_max;
         let is_full = self.buffered().saturating_add(size) > max;
         let is_stale = self.backlog.as_ref().is_some_and(|backlog| backlog.is_stale(now));
         if !is_full && !is_stale {

@@ -405,6 +405,7 @@ impl<S> Connection<'_, S> {
         if let Overflow::Close(code) = policy.overflow {
             Close { code: Some(code), reason: "" }.check()?;
         }
+        let policy = policy.within(self.shared.config().outbox_size_max);
         match &mut self.link.backlog {
             Some(backlog) => backlog.policy = policy,
             None => self.link.backlog = Some(Box::new(Backlog::new(policy))),
@@ -425,7 +426,7 @@ impl<S> Connection<'_, S> {
         let Shared { settings, workspace, stats, now, .. } = &mut **shared;
         let policy = link.policy(&settings.config);
         let size = message.size();
-        if let Some(sent) = link.make_room(size, policy, &settings.config, workspace, *now) {
+        if let Some(sent) = link.make_room(size, policy, workspace, *now) {
             stats.messages_dropped += u64::from(sent == Sent::Dropped);
             shared.mark(*key, link);
             return sent;
