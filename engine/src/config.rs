@@ -123,8 +123,9 @@ pub struct Config {
     /// nothing is held, and it may take hours: there the time is that from one chunk to the next.
     pub message_timeout: Option<Duration>,
 
-    /// A connection without a message in either direction for this long is closed with 1001.
-    /// Default `None`: pings find out whether the peer is there.
+    /// A connection without a message in either direction for this long is closed with 1001; the
+    /// time in which it is not read does not count. Default `None`: pings find out whether the peer
+    /// is there.
     pub idle_timeout: Option<Duration>,
     /// A connection that has been open for this long is closed with
     /// [`lifetime_code`](Self::lifetime_code), so that clients spread anew over the servers of a

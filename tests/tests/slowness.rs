@@ -214,6 +214,35 @@ fn a_peer_that_is_not_read_is_not_too_slow() {
     }
 }
 
+/// What it has sent meanwhile waits in the kernel: to close it then would lose that.
+#[test]
+fn a_peer_that_is_not_read_is_not_idle() {
+    let marks = Config { outbox_high: 100, outbox_low: 50, ..quiet() };
+    let config = Config { idle_timeout: Some(SHORT), ..marks };
+    let mut simulation = start(config, Faults::default(), 1);
+    let peer = open(&mut simulation);
+    let answer = simulation.received(peer).len();
+    simulation.set_window(peer, 10);
+    let message = text(vec![b'a'; 20_000]);
+    simulation.send(peer, &message);
+    until(&mut simulation, |simulation| simulation.handler().messages == 1);
+    let begun = simulation.elapsed();
+    while simulation.elapsed() - begun < 3 * SHORT {
+        simulation.set_window(peer, 1);
+        simulation.turn().unwrap();
+    }
+    simulation.send(peer, &message);
+    simulation.set_window(peer, usize::MAX);
+    let all = answer + 2 * (20_000 + 4);
+    until(&mut simulation, |simulation| simulation.received(peer).len() >= all);
+    assert_eq!(simulation.received(peer).len(), all, "a close frame came in between");
+    assert_eq!((simulation.handler().messages, simulation.connections()), (2, 1));
+    let drained = simulation.elapsed();
+    until(&mut simulation, |simulation| is_told(simulation, peer, 1001, "idle"));
+    let lasted = simulation.elapsed() - drained;
+    assert!(SHORT - SLACK <= lasted && lasted <= SHORT + SLACK, "{lasted:?}");
+}
+
 #[test]
 fn a_peer_that_is_paused_is_not_too_slow() {
     let config = Config { message_timeout: Some(SHORT), ..quiet() };

@@ -193,12 +193,13 @@ impl<S> Peer<S> {
     fn alarm_open(&self, config: &Config, now: Time) -> Option<(Time, Alarm)> {
         let after = |since: Stamp, duration| since.time(now).after(duration);
         let is_open = self.link.sender.closing() == Closing::Open;
+        let is_read = !self.link.backlogged && !self.is_stopped();
+        // While nothing is read its messages wait in the kernel.
         let idle = config
             .idle_timeout
-            .filter(|_| is_open && !self.is_stopped())
+            .filter(|_| is_open && is_read)
             .map(|timeout| (after(self.link.last_message, timeout), Alarm::Idle));
         let lifetime = self.expires.filter(|_| is_open).map(|end| (end.time(now), Alarm::Lifetime));
-        let is_read = !self.link.backlogged && !self.is_stopped();
         // While nothing is read the peer cannot go on with its message.
         let message = match (self.message_since, config.message_timeout) {
             (Some(since), Some(timeout)) if is_open && is_read => {

@@ -133,7 +133,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         link.backlogged = false;
         shared.stats.drains += 1;
         // While nothing was read no sign of life could be seen: the time for it begins anew.
-        *last_received = shared.stamp();
+        (*last_received, link.last_message) = (shared.stamp(), shared.stamp());
         // Nor could the peer go on with its message.
         *message_since = message_since.map(|_| shared.stamp());
         if *waiting == Waiting::Pong {
