@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::agreed;
 use crate::deflate::{Agreed, Policy};
 use crate::frame::Opcode;
 use crate::frame::header::Header;
@@ -33,15 +34,6 @@ const AGREED: Agreed = Agreed {
     server_max_window_bits: None,
     client_max_window_bits: None,
 };
-
-fn agreed(takeover: bool, bits: u8) -> Agreed {
-    Agreed {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        server_max_window_bits: Some(bits),
-        client_max_window_bits: Some(bits),
-    }
-}
 
 fn workspace() -> Workspace {
     Workspace::new(LIMITS).with_masking_keys(|| [0x37, 0xfa, 0x21, 0x3d])

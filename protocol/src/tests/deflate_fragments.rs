@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
-use crate::deflate::{Agreed, Policy};
+use super::agreed;
+use crate::deflate::Policy;
 use crate::frame::Role;
 use crate::{Event, Limits, Misuse, Receiver, Sender, Workspace};
 
@@ -30,15 +31,6 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(parts, compresses)| Act::Fragments { parts, compresses }),
         bytes().prop_map(Act::Whole),
     ]
-}
-
-fn agreed(takeover: bool, bits: u8) -> Agreed {
-    Agreed {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        server_max_window_bits: Some(bits),
-        client_max_window_bits: Some(bits),
-    }
 }
 
 fn workspace() -> Workspace {

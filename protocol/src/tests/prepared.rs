@@ -2,19 +2,11 @@
 
 use alloc::vec::Vec;
 
+use super::agreed;
 use crate::deflate::{Agreed, Policy};
 use crate::{Event, Frame, Limits, Misuse, Payload, Prepared, Receiver, Role, Sender, Workspace};
 
 const TEXT: &str = "{\"bid\":101.25,\"ask\":101.50},{\"bid\":101.25,\"ask\":101.50}";
-
-fn agreed(takeover: bool, bits: u8) -> Agreed {
-    Agreed {
-        server_no_context_takeover: !takeover,
-        client_no_context_takeover: !takeover,
-        server_max_window_bits: Some(bits),
-        client_max_window_bits: Some(bits),
-    }
-}
 
 fn workspace() -> Workspace {
     Workspace::new(Limits::default()).with_masking_keys(|| [9, 8, 7, 6])
