@@ -308,6 +308,19 @@ fn a_close_comes_behind_what_waits() {
 }
 
 #[test]
+fn a_message_above_the_limit_is_not_taken_even_when_nothing_waits() {
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+        let policy = SlowConsumer { overflow, size_max: SIZE - 1, age_max: None };
+        let mut scene = Scene::new(policy, None, 10);
+        scene.ask(1);
+        let feed = scene.simulation.handler();
+        assert_eq!((feed.next, feed.sent, feed.dropped), (100, 0, 0));
+        assert!(feed.buffered_max < SIZE);
+        assert!(scene.seen().numbers.is_empty());
+    }
+}
+
+#[test]
 fn what_is_sent_to_many_keeps_its_place() {
     for compression in [None, Some(Compression::shared()), Some(Compression::dedicated())] {
         let mut scene = Scene::new(SlowConsumer::default(), compression, 9);

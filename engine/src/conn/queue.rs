@@ -51,11 +51,11 @@ impl Link {
             Overflow::DropNewest => Some(Sent::Dropped),
             Overflow::DropOldest => {
                 let in_flight = self.outbox.buffered();
-                let backlog = self.backlog.as_mut()?;
                 // Nothing is dropped for a message that would not fit even so.
                 if in_flight.saturating_add(size) > max {
                     return Some(Sent::Dropped);
                 }
+                let backlog = self.backlog.as_mut()?;
                 while backlog.is_stale(now) || in_flight + backlog.size() + size > max {
                     backlog.drop_oldest()?;
                 }
