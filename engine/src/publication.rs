@@ -22,8 +22,8 @@ pub(crate) struct Publication {
 pub enum PublishError {
     /// The topic is none. Nobody gets the message.
     Topic(TopicError),
-    /// The mailboxes of these workers are full, or they have ended: their subscribers do not get
-    /// the message, all others do.
+    /// The mailboxes of these workers are full, or cannot hold a message of this size, or they have
+    /// ended: their subscribers do not get the message, all others do.
     Workers(Vec<usize>),
 }
 

@@ -111,13 +111,14 @@ impl Sender {
             let compressed = message.compressed(deflating.settings(), |payload| {
                 let mut bytes = workspace.take();
                 let done = deflating.compress(payload.as_bytes(), workspace, &mut bytes);
-                let mut out = Vec::new();
-                append(true, true, kind(payload).opcode(), None, &bytes, &mut out);
-                if done {
+                let frame = done.then(|| {
                     workspace.traffic.compress(payload.as_bytes().len(), bytes.len());
-                }
+                    let mut out = Vec::new();
+                    append(true, true, kind(payload).opcode(), None, &bytes, &mut out);
+                    out
+                });
                 workspace.give(bytes);
-                done.then_some(out)
+                frame
             });
             if let Some(frame) = compressed {
                 return Ok(frame);
