@@ -85,10 +85,12 @@ pub struct Config {
     pub buffer_size: usize,
 
     /// Bytes of messages that one connection may have handled in one turn of the loop; a message or
-    /// a control frame counts as 256 at least, which is the time that the smallest one takes. What
-    /// has arrived beyond waits for the next turn, after what arrives then, so that a peer that
-    /// floods does not lengthen the tail of the others. Default 256 KiB: 1,024 small messages,
-    /// some 25 µs of the engine's own work, and more than a busy connection has in one turn.
+    /// a control frame counts as 256 at least, which is the time that the smallest one takes, and
+    /// what is compressed by what it becomes. What has arrived beyond waits for the next turn,
+    /// after what arrives then, so that a peer that floods, or whose messages grow a thousandfold,
+    /// does not lengthen the tail of the others. When all connections together have had four times
+    /// as much, others have at most 16 KiB. Default 256 KiB: 1,024 small messages, some 25 µs of
+    /// the engine's own work, and more than a busy connection has in one turn.
     pub turn_size_max: usize,
 
     /// Bytes queued and in flight to one peer above which `send` refuses. A message that starts
@@ -123,9 +125,9 @@ pub struct Config {
     /// nothing is held, and it may take hours: there the time is that from one chunk to the next.
     pub message_timeout: Option<Duration>,
 
-    /// A connection without a message in either direction for this long is closed with 1001; the
-    /// time in which it is not read does not count. Default `None`: pings find out whether the peer
-    /// is there.
+    /// A connection without a message in either direction for this long is closed with 1001. Each
+    /// piece of a message that is arriving counts; the time in which it is not read does not.
+    /// Default `None`: pings find out whether the peer is there.
     pub idle_timeout: Option<Duration>,
     /// A connection that has been open for this long is closed with
     /// [`lifetime_code`](Self::lifetime_code), so that clients spread anew over the servers of a

@@ -17,6 +17,10 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// The next chunk of a message, where messages are taken in chunks.
     Chunk(Chunk<'a>),
+    /// So many more bytes of a compressed message have been decompressed, and there is more to
+    /// decompress before it is whole. There is nothing to do: it is where somebody who serves many
+    /// peers may turn to another one, since a few bytes can make a large message.
+    Inflated(usize),
     /// A ping of at most 125 bytes. Its pong has been written.
     Ping(&'a [u8]),
     /// A pong of at most 125 bytes, asked for or not.

@@ -11,13 +11,13 @@ use crate::frame::{Opcode, Role};
 use crate::message::{Assembler, Kind, Place, Portion};
 use crate::pieces::Outlook;
 use crate::sender::Sender;
-use crate::{Violation, Workspace, mask};
+use crate::{Limits, Violation, Workspace, mask};
 
+mod inflated;
 mod pulled;
 mod streaming;
 
-use pulled::{Frame, Pulled, Stage, advance, message};
-use streaming::Wrong;
+use pulled::{Frame, Look, Pulled, Stage, Wrong, advance, message};
 
 /// The receiving half of a connection.
 ///
@@ -193,7 +193,7 @@ impl Receiver {
     }
 
     /// Whether [`next`](Self::next) may have an event though no more bytes have arrived: a
-    /// compressed message that is taken in chunks is decompressed as they are pulled.
+    /// compressed message is decompressed as events are pulled. After [`Event::Inflated`] it may.
     #[must_use]
     pub fn holds_more(&self) -> bool {
         self.inflating.as_ref().is_some_and(|inflating| inflating.holds_more())
@@ -229,6 +229,7 @@ impl Receiver {
                     Err(error) => Err(self.violation_before_end(error.into(), size - error.offset)),
                 };
             }
+            Pulled::Inflating(size) => return Ok(Event::Inflated(size)),
             Pulled::Control(opcode, payload) => (opcode, payload),
             Pulled::ControlGathered(opcode) => match self.control.finish()? {
                 Message::Binary(payload) => (opcode, payload),
@@ -409,15 +410,8 @@ impl Receiver {
         workspace: &mut Workspace,
     ) -> Result<Pulled<'i>, Violation> {
         if !frame.opcode.is_control()
-            && let Some(streamed) = self.assembler.streamed()
+            && let Some(look) = self.look(&mut frame, input, workspace.limits())
         {
-            let inflating = self.inflating.as_deref_mut().filter(|it| it.is_active());
-            let look = match inflating {
-                Some(inflating) => {
-                    streaming::pull_inflated(&mut frame, streamed, inflating, input, workspace)
-                }
-                None => streaming::pull(&mut frame, streamed, input),
-            };
             return match look {
                 Ok(look) => {
                     self.stage = look.stage(frame);
@@ -435,13 +429,6 @@ impl Receiver {
         let rest = remaining - piece.len();
         if frame.opcode.is_control() {
             self.control.push(piece, Outlook::Known(rest))?;
-        } else if let Some(inflating) = self.inflating.as_mut().filter(|it| it.is_active()) {
-            if let Err(violation) = inflating.push(piece, &mut self.assembler, workspace.limits()) {
-                return Err(self.violation_before_end(violation, rest));
-            }
-            if rest == 0 && frame.fin {
-                inflating.finish(workspace.limits().message_size_max)?;
-            }
         } else if let Err(error) = self.assembler.push(piece, Outlook::Known(rest)) {
             return Err(self.violation_before_end(error.into(), remaining - error.offset));
         }
@@ -460,6 +447,23 @@ impl Receiver {
         }
         self.stage = Stage::Header;
         Ok(Pulled::Absorbed)
+    }
+
+    /// Looks at the payload of a message that is handed over in chunks, or is compressed.
+    fn look<'i>(
+        &mut self,
+        frame: &mut Frame,
+        input: &mut &'i mut [u8],
+        limits: &Limits,
+    ) -> Option<Result<Look<'i>, Wrong>> {
+        let inflating = self.inflating.as_deref_mut().filter(|it| it.is_active());
+        if let Some(streamed) = self.assembler.streamed() {
+            return Some(match inflating {
+                Some(inflating) => inflated::pull_chunk(frame, streamed, inflating, input, limits),
+                None => streaming::pull(frame, streamed, input),
+            });
+        }
+        inflating.map(|it| inflated::gather(frame, &mut self.assembler, it, input, limits))
     }
 
     /// Gives back the memory of what has been delivered.

@@ -151,18 +151,23 @@ impl Peer {
             let (sender, workspace) = (&mut self.sender, &mut self.workspace);
             let (mut bytes, mut out) = (std::mem::take(&mut self.received), Vec::new());
             let mut input = &mut bytes[..];
-            let read = match self.receiver.next(&mut input, sender, workspace, &mut out) {
+            let event = self.receiver.next(&mut input, sender, workspace, &mut out);
+            let is_dry = event.is_none();
+            let read = match event {
                 Some(Event::Message(message)) => Some(Ok(OwnedMessage::from(&message))),
                 Some(Event::Chunk(chunk)) => panic!("{chunk:?}, and no chunks are taken"),
                 Some(Event::Close(close)) => Some(Err(close.code)),
                 Some(Event::Failed(violation)) => panic!("the server violated: {violation}"),
-                Some(Event::Ping(_) | Event::Pong(_)) | None => None,
+                Some(Event::Ping(_) | Event::Pong(_) | Event::Inflated(_)) | None => None,
             };
             self.received.extend_from_slice(input);
             // A server that has closed need not read the answer.
             let _written = self.stream.write_all(&out);
             if let Some(read) = read {
                 return read;
+            }
+            if !is_dry {
+                continue;
             }
             let size = receive(&mut self.stream, &mut self.received);
             assert!(size > 0, "the connection has ended");

@@ -20,6 +20,7 @@ use crate::conn::lifetime::Lifetimes;
 use crate::conn::openings::Openings;
 use crate::conn::outbox::BufferStore;
 use crate::conn::peer::{Peer, Stage};
+use crate::conn::share::Spent;
 use crate::conn::slots::Slots;
 use crate::conn::view::{Connection, Shared};
 use crate::driver::{Driver, Key};
@@ -98,6 +99,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             resumed,
             now,
             turn: 0,
+            spent: Spent::default(),
         };
         let wheel = Wheel::new(now);
         let (parked, deferred, expired) = (VecDeque::new(), VecDeque::new(), Vec::new());
@@ -124,6 +126,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(crate) fn begin_turn(&mut self, now: Time) {
         self.shared.now = now;
         self.shared.turn = self.shared.turn.wrapping_add(1);
+        self.shared.spent = Spent::default();
     }
 
     /// Ends a turn: what it left to do goes to the driver.

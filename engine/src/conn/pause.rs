@@ -8,6 +8,7 @@ use crate::conn::arrival::Arrival;
 use crate::conn::connections::Connections;
 use crate::conn::flow::{Flow, Step};
 use crate::conn::peer::{Peer, Stage, Waiting};
+use crate::conn::share::Spent;
 use crate::driver::{Driver, Key};
 use crate::handler::Handler;
 
@@ -56,11 +57,20 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if !self.has_resumed() {
             return;
         }
-        // Who is resumed meanwhile, or has had its share, has the next turn.
-        for key in std::mem::take(&mut self.shared.resumed) {
+        self.shared.spent = Spent::default();
+        let mut keys = std::mem::take(&mut self.shared.resumed).into_iter();
+        while !self.shared.is_spent()
+            && let Some(key) = keys.next()
+        {
             if self.slots.at(key).is_some_and(|peer| peer.link.flow == Flow::Resuming) {
                 self.release_one(key);
             }
+        }
+        // Who is not reached is the first of the next turn, before who is resumed meanwhile or has
+        // had its share.
+        if !keys.as_slice().is_empty() {
+            let later = std::mem::take(&mut self.shared.resumed);
+            self.shared.resumed.extend(keys.chain(later));
         }
         if self.held.is_empty() {
             // What many of them took at once is given back.

@@ -96,8 +96,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             // It ends with this turn; what arrived before that is not handed over any more.
             return 0;
         }
-        let share_max = shared.config().turn_size_max;
-        if peer.link.share.is_spent(shared.turn, share_max) {
+        if peer.link.share.is_spent(shared.turn, shared.share_max()) {
             return bytes.len();
         }
         see_life(key, peer, shared);
@@ -113,7 +112,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             let mark = out.len();
             let event = receiver.next(&mut input, sender, &mut shared.workspace, out);
             let Some(event) = event else { break };
-            link.share.spend(&event);
+            shared.spent.add(link.share.spend(&event));
             link.settle_before(&event, mark, &mut shared.workspace);
             let mut connection = Connection { key, state, link, shared };
             match event {
@@ -127,8 +126,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     link.fill();
                     *message_since = None;
                 }
-                // The pong has been written.
-                Event::Ping(_) => {}
+                // The pong has been written; the message is not whole.
+                Event::Ping(_) | Event::Inflated(_) => {}
                 Event::Pong(payload) => {
                     let measured = connection.on_pong(payload);
                     handler.pong(&mut connection, payload, measured);
@@ -147,7 +146,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 *message_since = None;
             }
             let stops = link.terminated || matches!(link.flow, Flow::Paused | Flow::Full);
-            if stops || link.share.is_spent(shared.turn, share_max) {
+            if stops || link.share.is_spent(shared.turn, shared.share_max()) {
                 break;
             }
         }

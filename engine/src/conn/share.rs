@@ -34,21 +34,60 @@ impl Share {
         self.spent == u16::MAX || usize::from(self.spent) * BLOCK >= size_max
     }
 
-    /// Takes note of an event.
+    /// Whether it has had anything in this turn.
+    pub(crate) const fn has_had(self, turn: u16) -> bool {
+        self.turn == turn && self.spent > 0
+    }
+
+    /// Takes note of an event. Says for how many bytes it counts.
     #[inline]
-    pub(crate) fn spend(&mut self, event: &Event<'_>) {
+    pub(crate) fn spend(&mut self, event: &Event<'_>) -> usize {
         let size = match event {
             Event::Message(message) => message.as_bytes().len(),
             Event::Chunk(chunk) => chunk.part.as_bytes().len(),
+            Event::Inflated(size) => *size,
             Event::Ping(_) | Event::Pong(_) | Event::Close(_) | Event::Failed(_) => 0,
         };
-        let blocks = u16::try_from(size.div_ceil(BLOCK).max(1)).unwrap_or(u16::MAX);
-        self.spent = self.spent.saturating_add(blocks);
+        let blocks = size.div_ceil(BLOCK).max(1);
+        self.spent = self.spent.saturating_add(u16::try_from(blocks).unwrap_or(u16::MAX));
+        blocks * BLOCK
     }
 
     /// Grants another share of the same turn.
     pub(crate) const fn renew(&mut self) {
         self.spent = 0;
+    }
+}
+
+/// What all connections have had since the loop last looked at who waits: of what arrives, of what
+/// was deferred and of what was resumed, each time anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent(usize);
+
+/// Whole shares that are granted at a time.
+const SHARES: usize = 4;
+
+/// The share of the others when those have been had. A peer that sends little has all of it handled
+/// at once, however many others send much.
+const SHARE_MIN: usize = 16 << 10;
+
+impl Spent {
+    /// Takes note of bytes that somebody has had.
+    #[inline]
+    pub(crate) const fn add(&mut self, size: usize) {
+        self.0 = self.0.saturating_add(size);
+    }
+
+    /// Whether all whole shares, of `size_max` bytes, have been had.
+    #[inline]
+    pub(crate) const fn is_all(self, size_max: usize) -> bool {
+        self.0 / SHARES >= size_max
+    }
+
+    /// Bytes that one connection may have, of at most `size_max`.
+    #[inline]
+    pub(crate) fn share_max(self, size_max: usize) -> usize {
+        if self.is_all(size_max) { size_max.min(SHARE_MIN) } else { size_max }
     }
 }
 
@@ -59,11 +98,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn when_all_shares_are_spent_the_others_have_little() {
+        let mut spent = Spent::default();
+        let mut shares = vec![];
+        for _ in 0..6 {
+            shares.push(spent.share_max(1 << 20));
+            spent.add(1 << 20);
+        }
+        assert_eq!(shares, [1 << 20, 1 << 20, 1 << 20, 1 << 20, SHARE_MIN, SHARE_MIN]);
+        assert_eq!(spent.share_max(100), 100);
+    }
+
+    #[test]
     fn a_share_is_spent_and_the_next_turn_brings_another() {
         let mut share = Share::new();
         assert!(!share.is_spent(1, 4 * BLOCK));
-        share.spend(&Event::Ping(b""));
-        share.spend(&Event::Message(Message::Binary(&mut [0; BLOCK + 1])));
+        assert_eq!(share.spend(&Event::Ping(b"")), BLOCK);
+        let message = Event::Message(Message::Binary(&mut [0; BLOCK + 1]));
+        assert_eq!(share.spend(&message), 2 * BLOCK);
         assert!(!share.is_spent(1, 4 * BLOCK), "three blocks of four");
         share.spend(&Event::Pong(b"small"));
         assert!(share.is_spent(1, 4 * BLOCK));

@@ -11,9 +11,12 @@
 //! So a peer that floods delays the others by its share, however much of it has arrived: the kernel
 //! fills up to 32 buffers from one socket before it looks at another.
 
+use std::collections::VecDeque;
+
 use crate::cause::Cause;
 use crate::conn::arrival::{Arrival, DEFERRED_MAX};
 use crate::conn::connections::Connections;
+use crate::conn::share::Spent;
 use crate::driver::{Driver, Key};
 use crate::handler::Handler;
 
@@ -33,20 +36,32 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
     }
 
-    /// Gives each connection that has something deferred its share of this turn.
+    /// Gives those that have something deferred their shares of this turn, until it is spent.
     pub(crate) fn handle_deferred(&mut self) {
-        let turn = self.shared.turn;
-        let share_max = self.shared.config().turn_size_max;
+        self.shared.spent = Spent::default();
+        // Who is not reached is the first of the next turn.
+        let mut first = VecDeque::new();
         // Each arrival goes round once, so those of one connection stay in order.
         for _ in 0..self.deferred.len() {
-            let Some(arrival) = self.deferred.pop_front() else { return };
+            let Some(arrival) = self.deferred.pop_front() else { break };
             let key = arrival.key;
-            let peer = self.slots.at(key);
-            let waits = peer.is_some_and(|peer| peer.link.share.is_spent(turn, share_max));
+            let (turn, share_max) = (self.shared.turn, self.shared.share_max());
+            let share = self.slots.at(key).map(|peer| &mut peer.link.share);
+            let (waits, had) = share.map_or((false, false), |share| {
+                (share.is_spent(turn, share_max), share.has_had(turn))
+            });
+            if !had && self.shared.is_spent() {
+                first.push_back(arrival);
+                continue;
+            }
             match if waits { Some(arrival) } else { self.handle(arrival) } {
                 Some(arrival) => self.deferred.push_back(arrival),
                 None => self.undefer(key),
             }
+        }
+        if !first.is_empty() {
+            first.append(&mut self.deferred);
+            self.deferred = first;
         }
     }
 

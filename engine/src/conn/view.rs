@@ -13,7 +13,7 @@ use crate::conn::flow::{Flow, Step};
 use crate::conn::id::ConnectionId;
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::round_trip::RoundTrip;
-use crate::conn::share::Share;
+use crate::conn::share::{Share, Spent};
 use crate::driver::Key;
 use crate::handle::Handle;
 use crate::secret::Secret;
@@ -130,11 +130,24 @@ pub(crate) struct Shared {
     pub(crate) now: Time,
     /// The number of this turn. It wraps.
     pub(crate) turn: u16,
+    /// What all connections have had of it.
+    pub(crate) spent: Spent,
 }
 
 impl Shared {
     pub(crate) const fn config(&self) -> &Config {
         &self.settings.config
+    }
+
+    /// Bytes that one connection may have handled now.
+    #[inline]
+    pub(crate) fn share_max(&self) -> usize {
+        self.spent.share_max(self.settings.config.turn_size_max)
+    }
+
+    /// Whether those who wait are to wait for the next turn.
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.spent.is_all(self.settings.config.turn_size_max)
     }
 
     /// What names a connection of this worker to others.

@@ -42,6 +42,10 @@ impl Seen {
     fn of(event: Event<'_>, gathered: &mut Option<Self>) -> Option<Self> {
         Some(match event {
             Event::Message(message) => message.into(),
+            Event::Inflated(size) => {
+                assert_ne!(size, 0, "a step that gave nothing");
+                return None;
+            }
             Event::Chunk(chunk) => {
                 assert_eq!(chunk.is_first, gathered.is_none());
                 let part = Self::from(chunk.part);

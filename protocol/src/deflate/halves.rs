@@ -4,16 +4,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Bounds, CompressError, Compressor, DecompressError, Decompressor, Flow, Settings};
-use crate::message::Assembler;
-use crate::pieces::Outlook;
 use crate::utf8::InvalidUtf8;
 use crate::{Limits, Violation, Workspace};
 
 /// The receiver's part: the message that arrives compressed.
 ///
-/// `begin` at its first frame, `push` for each piece of payload, `finish` after the last one, and
-/// `release` when the message has been used. One that is handed over in chunks is pulled instead of
-/// pushed: `arrive` for each piece, and `pull` until it is dry.
+/// `begin` at its first frame, `arrive` for each piece of payload and `pull` until it is dry,
+/// `finish` after the last one, and `release` when the message has been used. `size_max` is what
+/// the message may become.
 #[derive(Debug)]
 pub(crate) struct Inflating {
     takeover: bool,
@@ -59,37 +57,15 @@ impl Inflating {
         }
     }
 
-    /// Decompresses into the message, which validates text as it comes.
-    pub(crate) fn push(
-        &mut self,
-        piece: &[u8],
-        assembler: &mut Assembler,
-        limits: &Limits,
-    ) -> Result<(), Violation> {
-        let Some(decompressor) = &mut self.decompressor else { return Ok(()) };
-        let bounds = Bounds { size_max: limits.message_size_max, ratio_max: self.ratio_max };
-        let size_max = bounds.size_max;
-        // What is wrong with the bytes before one too many comes first, however they were cut.
-        let room = compressed_max(size_max).saturating_sub(self.size);
-        let (piece, excess) = piece.split_at(piece.len().min(room));
-        self.size += piece.len();
-        let mut sink = |chunk: &[u8]| {
-            let size = usize::try_from(assembler.size()).unwrap_or(usize::MAX);
-            let rest = size_max.saturating_sub(size.saturating_add(chunk.len()));
-            assembler.push(chunk, Outlook::AtMost(rest))
-        };
-        decompressor.inflate(piece, &bounds, &mut sink).map_err(violation)?;
-        if excess.is_empty() { Ok(()) } else { Err(Violation::MessageTooBig) }
-    }
-
     /// Bytes at the start of the input that have arrived and have not been pulled.
     pub(crate) const fn ready(&self) -> usize {
         self.ready
     }
 
     /// Takes note of a piece that lies, unmasked, behind those that are ready.
-    pub(crate) fn arrive(&mut self, size: usize, limits: &Limits) {
-        let room = compressed_max(streamed_max(limits)).saturating_sub(self.size);
+    pub(crate) fn arrive(&mut self, size: usize, size_max: usize) {
+        // What is wrong with the bytes before one too many comes first, however they were cut.
+        let room = compressed_max(size_max).saturating_sub(self.size);
         let counted = size.min(room);
         self.size += counted;
         self.ready += size;
@@ -105,10 +81,10 @@ impl Inflating {
         &mut self,
         ready: &[u8],
         room: usize,
-        limits: &Limits,
+        size_max: usize,
     ) -> Result<(usize, Flow), Violation> {
         let Some(decompressor) = &mut self.decompressor else { return Ok((0, Flow::Dry)) };
-        let bounds = Bounds { size_max: streamed_max(limits), ratio_max: self.ratio_max };
+        let bounds = Bounds { size_max, ratio_max: self.ratio_max };
         let allowed = ready.get(..ready.len().saturating_sub(self.excess)).unwrap_or_default();
         let mut rest = allowed;
         let flow = decompressor.pull(&mut rest, room, &bounds).map_err(violation)?;

@@ -4,7 +4,7 @@ use crate::event::Message;
 use crate::frame::Opcode;
 use crate::message::{Kind, Place, Portion};
 use crate::utf8::InvalidUtf8;
-use crate::{mask, utf8};
+use crate::{Violation, mask, utf8};
 
 /// Where in the stream of frames the next byte belongs.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,11 @@ impl Frame {
         let phase = (usize::from(self.phase) + piece.len()) & 3;
         self.phase = u8::try_from(phase).unwrap_or(0);
     }
+
+    /// Bytes of the payload that lie in the input.
+    pub(super) fn arrived(&self, input: &[u8]) -> usize {
+        usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len())
+    }
 }
 
 /// What one look at the input gave. It does not borrow the receiver.
@@ -52,6 +57,8 @@ pub(super) enum Pulled<'i> {
     Absorbed,
     /// A message that lies whole in the input, unmasked.
     Whole(Kind, &'i mut [u8]),
+    /// So many bytes of the assembler's message have been decompressed, and it has more.
+    Inflating(usize),
     /// The assembler's message is whole.
     Gathered,
     /// A chunk that lies in the input or is carried.
@@ -62,6 +69,30 @@ pub(super) enum Pulled<'i> {
     Control(Opcode, &'i mut [u8]),
     /// The control frame that came in pieces is whole.
     ControlGathered(Opcode),
+}
+
+/// One look at the payload of a data frame.
+pub(super) struct Look<'i> {
+    pub(super) pulled: Pulled<'i>,
+    /// All that the frame holds has been used.
+    pub(super) is_at_end: bool,
+}
+
+impl Look<'_> {
+    /// Where the next byte belongs.
+    pub(super) const fn stage(&self, frame: Frame) -> Stage {
+        match (self.is_at_end, frame.fin) {
+            (false, _) => Stage::Payload(frame),
+            (true, true) => Stage::MessageDelivered,
+            (true, false) => Stage::Header,
+        }
+    }
+}
+
+/// What a frame is guilty of, and how many bytes before its end that was seen.
+pub(super) struct Wrong {
+    pub(super) violation: Violation,
+    pub(super) distance: u64,
 }
 
 /// The content of a message that lies in `bytes`.

@@ -53,6 +53,7 @@ fn sees<'p>(
         let mut input = &mut bytes[..];
         while let Some(event) = receiver.next(&mut input, &mut sender, &mut workspace, &mut out) {
             seen.push(match event {
+                Event::Inflated(_) => continue,
                 Event::Message(Message::Text(text)) => Seen::Text(text.to_string()),
                 Event::Message(Message::Binary(bytes)) => Seen::Binary(bytes.to_vec()),
                 Event::Failed(violation) => Seen::Failed(violation),
@@ -184,6 +185,36 @@ fn a_bomb_is_a_message_too_big() {
     assert_seen(&bytes, &[Seen::Failed(Violation::MessageTooBig)], Some(1009));
     let bytes = writes(&[(vec![0; 1 << 17], true)], &AGREED, &policy);
     assert_seen(&bytes, &[Seen::Binary(vec![0; 1 << 17])], None);
+}
+
+#[test]
+fn a_large_message_is_decompressed_step_by_step() {
+    const SIZE: usize = 3 << 20;
+    let policy = Policy { level: 9, ..Policy::default() };
+    let limits = Limits { message_size_max: SIZE, ..Limits::default() };
+    let written = writes(&[(vec![7; SIZE], true), (b"next".to_vec(), true)], &AGREED, &policy);
+    let mut workspace = Workspace::new(limits);
+    let mut sender = Sender::new(Role::Server);
+    let mut receiver = Receiver::new(Role::Server).with_deflate(&AGREED, u32::MAX);
+    // The caller turns away after each event, and keeps what is left of what it has read.
+    let mut left = written;
+    let (mut size, mut steps) = (0, 0);
+    let message = loop {
+        let mut input = &mut left[..];
+        match receiver.next(&mut input, &mut sender, &mut workspace, &mut Vec::new()) {
+            Some(Event::Inflated(step)) => {
+                assert!(step > 0 && step < 128 << 10, "{step} bytes at once");
+                (size, steps) = (size + step, steps + 1);
+            }
+            Some(Event::Message(message)) => break message.as_bytes().to_vec(),
+            event => panic!("{event:?}"),
+        }
+        left = input.to_vec();
+        assert!(receiver.holds_more() && !receiver.is_between_messages());
+    };
+    assert!(message.iter().all(|byte| *byte == 7) && message.len() == SIZE);
+    assert!(size <= SIZE && steps >= SIZE / (128 << 10), "{size} bytes in {steps} steps");
+    assert!(!receiver.holds_more());
 }
 
 #[test]

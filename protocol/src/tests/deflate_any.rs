@@ -205,6 +205,7 @@ fn read(all: &[Terms], streams: &[&[u8]], sizes: &[usize]) -> Vec<Vec<Seen>> {
             let mut input = &mut bytes[..];
             while let Some(event) = receiver.next(&mut input, sender, &mut workspace, &mut out) {
                 seen.push(match event {
+                    Event::Inflated(_) => continue,
                     Event::Message(Message::Text(text)) => Seen::Text(text.to_string()),
                     Event::Message(Message::Binary(bytes)) => Seen::Binary(bytes.to_vec()),
                     Event::Ping(payload) => Seen::Ping(payload.to_vec()),

@@ -88,6 +88,7 @@ proptest! {
                 match event {
                     Event::Message(message) => got.push(message.as_bytes().to_vec()),
                     Event::Ping(payload) => assert_eq!(payload, b"between"),
+                    Event::Inflated(_) => {}
                     event => panic!("{event:?}"),
                 }
             }

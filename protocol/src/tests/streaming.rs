@@ -79,6 +79,7 @@ impl Side {
                         None => continue,
                     }
                 }
+                Event::Inflated(_) => continue,
                 Event::Message(Message::Text(text)) => Seen::Text(text.to_string()),
                 Event::Message(Message::Binary(bytes)) => Seen::Binary(bytes.to_vec()),
                 Event::Ping(payload) => Seen::Ping(payload.to_vec()),

@@ -124,7 +124,7 @@ impl Client {
                 }
                 Event::Failed(violation) => panic!("the server violated the protocol: {violation}"),
                 Event::Chunk(chunk) => panic!("{chunk:?}, and no chunks are taken"),
-                Event::Ping(_) | Event::Pong(_) => {}
+                Event::Ping(_) | Event::Pong(_) | Event::Inflated(_) => {}
             }
         }
         if self.closed.is_some() {

@@ -240,7 +240,7 @@ impl Connection {
                     self.pings -= 1;
                     shared.counts.pongs += 1;
                 }
-                Event::Ping(_) => {}
+                Event::Ping(_) | Event::Inflated(_) => {}
                 Event::Pong(_) => return Err(Failure::Pong { serial }),
                 Event::Close(close) if self.stage == Stage::Closing && close.code == Some(1000) => {
                     let count = self.sent - self.echoed;

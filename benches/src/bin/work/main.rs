@@ -129,7 +129,7 @@ fn drive(
                     let sent = sender.message(&message, &mut workspace, &mut out);
                     sent.expect("the connection is open");
                 }
-                Event::Ping(_) => {}
+                Event::Ping(_) | Event::Inflated(_) => {}
                 event => panic!("{event:?}"),
             }
         }
