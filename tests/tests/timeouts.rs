@@ -189,3 +189,23 @@ fn a_slow_reader_gets_all_of_a_large_message() {
     client.write(text("still there"));
     client.expect(&Frame::text("still there"));
 }
+
+#[test]
+fn who_sends_a_large_message_is_not_idle() {
+    let (server, events) = TestServer::echo(Config { idle_timeout: Some(SHORT), ..config() });
+    let mut client = server.client();
+    let frame = text("x".repeat(100));
+    for piece in frame.chunks(10) {
+        client.write(piece);
+        std::thread::sleep(SHORT / 2);
+    }
+    client.expect(&Frame::text("x".repeat(100)));
+    // Who stops in the middle of one is.
+    client.write(&frame[..50]);
+    let begun = Instant::now();
+    assert_eq!(client.read_frame().expect("a close").close_code(), Some(1001));
+    assert!(begun.elapsed() >= SHORT);
+    drop(client);
+    let end = ended(&events).pop();
+    assert!(matches!(end, Some(Event::Close { code: 1006, .. })), "{end:?}");
+}

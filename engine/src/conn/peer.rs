@@ -194,11 +194,16 @@ impl<S> Peer<S> {
         let after = |since: Stamp, duration| since.time(now).after(duration);
         let is_open = self.link.sender.closing() == Closing::Open;
         let is_read = !self.link.backlogged && !self.is_stopped();
+        // Who is sending a large message is not idle.
+        let active = match self.message_since {
+            Some(_) => self.last_received,
+            None => self.link.last_message,
+        };
         // While nothing is read its messages wait in the kernel.
         let idle = config
             .idle_timeout
             .filter(|_| is_open && is_read)
-            .map(|timeout| (after(self.link.last_message, timeout), Alarm::Idle));
+            .map(|timeout| (after(active, timeout), Alarm::Idle));
         let lifetime = self.expires.filter(|_| is_open).map(|end| (end.time(now), Alarm::Lifetime));
         // While nothing is read the peer cannot go on with its message.
         let message = match (self.message_since, config.message_timeout) {
