@@ -11,10 +11,11 @@ use crate::conn::ConnectionId;
 use crate::driver::Key;
 use crate::mailbox::{Mailbox, Refused, SIGNALS_MAX};
 use crate::message::OwnedMessage;
-use crate::publication::{Publication, PublishError};
+use crate::order::Order;
+use crate::publication::{Post, Publication, PublishError};
 use crate::stats::Stats;
 use crate::stop::Stop;
-use crate::topic::{OwnedTopic, Topic};
+use crate::topic::Topic;
 
 /// What one thread asks of a worker's connections.
 #[derive(Debug)]
@@ -35,9 +36,7 @@ impl Mail {
             Self::SendMany { keys, message } => {
                 size_of_val::<[Key]>(keys).saturating_add(message.capacity())
             }
-            Self::Publish(publication) => {
-                size_of::<Publication>().saturating_add(publication.message.capacity())
-            }
+            Self::Publish(publication) => publication.size(),
             Self::Close { reason, .. } => reason.capacity(),
             Self::Pause { .. } | Self::Resume { .. } => 0,
         }
@@ -63,6 +62,8 @@ pub struct Handle {
     pub(crate) boards: Arc<[Arc<Board>]>,
     /// How the server is to stop, if that has been said.
     pub(crate) stop: Arc<OnceLock<Stop>>,
+    /// In which order the posts of a topic come to all workers.
+    pub(crate) order: Arc<Order>,
 }
 
 impl Handle {
@@ -119,22 +120,20 @@ impl Handle {
     /// ([`Connection::subscribe`](crate::Connection::subscribe)), on all workers. One reference
     /// crosses to each worker, which encodes the message once.
     ///
-    /// What one thread sends and publishes reaches each connection in that order.
+    /// What one thread sends and publishes reaches each connection in that order. Of several
+    /// threads' posts to a topic, those that have a key or are retained come in the same order on
+    /// all workers, so that all end with the same one; others come as they come.
     ///
     /// # Errors
-    /// [`PublishError`]: the topic is none, or some workers did not take it.
-    pub fn publish(
-        &self,
-        topic: &str,
-        message: impl Into<OwnedMessage>,
-    ) -> Result<(), PublishError> {
-        let topic = OwnedTopic::from(Topic::new(topic)?);
-        let publication = Publication { topic, message: message.into(), except: None };
-        self.send_publication(publication)
+    /// [`PublishError`]: the topic is none, the key too long, or some workers did not take it.
+    pub fn publish(&self, topic: &str, post: impl Into<Post>) -> Result<(), PublishError> {
+        self.send_publication(Publication::new(Topic::new(topic)?, post.into(), None)?)
     }
 
     pub(crate) fn send_publication(&self, publication: Publication) -> Result<(), PublishError> {
         let publication = Arc::new(publication);
+        let is_ordered = publication.post.is_ordered();
+        let _order = is_ordered.then(|| self.order.lock(publication.topic.as_topic()));
         let mut failed = Vec::new();
         for (worker, mailbox) in self.mailboxes.iter().enumerate() {
             let mail = Mail::Publish(Arc::clone(&publication));
@@ -298,5 +297,56 @@ impl fmt::Display for Undelivered {
 impl Error for Undelivered {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::mailbox::Bounds;
+
+    /// A handle to workers that read nothing.
+    fn handle(workers: usize, size: usize) -> Handle {
+        let bounds = Bounds::new(size, 1 << 30).unwrap();
+        let mailboxes = (0..workers).map(|_| Arc::new(Mailbox::new(bounds))).collect();
+        let boards = (0..workers).map(|_| Arc::default()).collect();
+        Handle { mailboxes, boards, stop: Arc::default(), order: Arc::default() }
+    }
+
+    #[test]
+    fn all_workers_have_the_posts_of_a_key_in_one_order() {
+        const COUNT: usize = 20_000;
+        const THREADS: usize = 4;
+        let handle = handle(2, THREADS * COUNT);
+        let start = Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (handle, start) = (&handle, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let (keyed, retained) = (Post::new("").with_key("k"), Post::new("").retained());
+                    let post = if thread % 2 == 0 { keyed } else { retained };
+                    for _ in 0..COUNT {
+                        handle.publish("a", post.clone()).unwrap();
+                    }
+                });
+            }
+        });
+        let orders: Vec<Vec<_>> = handle
+            .mailboxes
+            .iter()
+            .map(|mailbox| {
+                let mails = mailbox.drain().map(|mail| match mail {
+                    Mail::Publish(publication) => publication,
+                    mail => panic!("{mail:?}"),
+                });
+                mails.collect()
+            })
+            .collect();
+        assert_eq!(orders[0].len(), THREADS * COUNT);
+        let mut pairs = orders[0].iter().zip(&orders[1]);
+        assert!(pairs.all(|(one, other)| Arc::ptr_eq(one, other)));
     }
 }

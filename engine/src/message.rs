@@ -21,6 +21,14 @@ impl OwnedMessage {
         }
     }
 
+    /// Gives back what it has allocated and does not use.
+    pub(crate) fn shrink(&mut self) {
+        match self {
+            Self::Text(text) => text.shrink_to_fit(),
+            Self::Binary(bytes) => bytes.shrink_to_fit(),
+        }
+    }
+
     /// Bytes that it has allocated.
     pub(crate) const fn capacity(&self) -> usize {
         match self {

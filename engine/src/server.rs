@@ -58,7 +58,8 @@ impl Server {
                     let mailboxes: Arc<[Arc<Mailbox<Mail>>]> =
                         (0..settings.workers).map(mailbox).collect();
                     let boards = (0..settings.workers).map(|_| Arc::default()).collect();
-                    let handle = Handle { mailboxes, boards, stop: Arc::default() };
+                    let (stop, order) = (Arc::default(), Arc::default());
+                    let handle = Handle { mailboxes, boards, stop, order };
                     return Ok(Self { settings, address, listeners, handle });
                 }
                 Err(source) => failed = Some(Error::Listen { address, source }),

@@ -73,7 +73,8 @@ impl<H: Handler> Simulation<H> {
         let mailbox: Arc<Mailbox<Mail>> = Arc::new(Mailbox::new(settings.mailbox));
         let board: Arc<Board> = Arc::default();
         let (mailboxes, boards) = ([mailbox.clone()].into(), [board.clone()].into());
-        let handle = Handle { mailboxes, boards, stop: Arc::default() };
+        let (stop, order) = (Arc::default(), Arc::default());
+        let handle = Handle { mailboxes, boards, stop, order };
         let (driver, stop) = (Sim::new(world.clone()), Arc::clone(&handle.stop));
         let admission = Arc::new(Admission::new(&settings));
         let outside = Outside { mailbox, board, stop, admission, handle: handle.clone() };

@@ -4,8 +4,8 @@
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use ringwire::topic::{Pattern, SubscribeError, TopicError, TopicLimits};
-use ringwire::{Config, Connection, Handle, Handler, Message, PublishError, Sent};
+use ringwire::topic::{Pattern, SubscribeError, Topic, TopicError, TopicLimits};
+use ringwire::{Config, Connection, Handle, Handler, Message, Post, PublishError, Sent};
 use ringwire_tests::{Client, Frame, TestServer, close, config, text};
 
 /// Does what the first word of a message says, and answers.
@@ -30,6 +30,18 @@ impl Handler for Broker {
                 connection.send("before");
                 connection.publish(rest, "published").unwrap();
                 format!("{:?}", connection.send("after") == Sent::Queued)
+            }
+            "keyed" => {
+                // With everybody else, so behind what is sent in this turn.
+                connection.send("before");
+                connection.publish(rest, Post::new("published").with_key("k")).unwrap();
+                format!("{:?}", connection.send("after") == Sent::Queued)
+            }
+            "then" => {
+                // Who subscribes in the turn in which it publishes is a subscriber like others.
+                connection.publish(rest, "published").unwrap();
+                connection.publish_to_others(rest, "for others").unwrap();
+                format!("{:?}", connection.subscribe(Pattern::new(rest).unwrap()))
             }
             "handle" => format!("{:?}", self.handle.get().unwrap().publish(rest, text.clone())),
             verb => panic!("{verb}"),
@@ -127,6 +139,26 @@ fn what_one_thread_sends_and_publishes_arrives_in_that_order() {
 }
 
 #[test]
+fn a_publisher_has_what_all_have_in_their_order() {
+    let server = start(config());
+    let mut client = server.client();
+    client.write(text("then a"));
+    for expected in ["Ok(true)", "published"] {
+        client.expect(&Frame::text(expected));
+    }
+    client.write(text("keyed a"));
+    for expected in ["before", "after", "true", "published"] {
+        client.expect(&Frame::text(expected));
+    }
+    // Nothing comes twice.
+    client.write(text("both a"));
+    for expected in ["before", "published", "after", "true"] {
+        client.expect(&Frame::text(expected));
+    }
+    ask(&mut client, "subscribe a", "Ok(false)");
+}
+
+#[test]
 fn who_has_gone_is_not_subscribed() {
     let server = start(config());
     let mut left = server.client();
@@ -152,6 +184,9 @@ fn what_cannot_be_published_says_why() {
     let handle = server.handle();
     let wrong = TopicError::Wildcard { offset: 2 };
     assert_eq!(handle.publish("a.*", "x"), Err(PublishError::Topic(wrong)));
+    let post = |size| Post::new("x").with_key(&"k".repeat(size));
+    assert_eq!(handle.publish("a", post(Topic::SIZE_MAX)), Ok(()));
+    assert_eq!(handle.publish("a", post(257)), Err(PublishError::KeyTooLong { size: 257 }));
     let mut client = server.client();
     ask(&mut client, "subscribe a", "Ok(true)");
     ask(&mut client, "subscribe b", "Ok(true)");

@@ -7,16 +7,15 @@ use crate::conn::peer::{Peer, Stage};
 use crate::conn::view::Connection;
 use crate::driver::Driver;
 use crate::handler::Handler;
-use crate::message::OwnedMessage;
-use crate::publication::{Publication, PublishError};
-use crate::topic::{OwnedTopic, Pattern, SubscribeError, Topic};
+use crate::publication::{Post, Publication, PublishError};
+use crate::topic::{Pattern, SubscribeError, Topic};
 
 impl<D: Driver, H: Handler> Connections<D, H> {
     /// Sends a publication to each subscriber that this worker has, encoded once for all.
     pub(crate) fn publish(&mut self, publication: &Publication) {
         let Self { slots, shared, .. } = self;
         let mut topics = std::mem::take(&mut shared.topics);
-        let mut prepared = Prepared::new(publication.message.payload());
+        let mut prepared = Prepared::new(publication.post.message.payload());
         let except = publication.except.filter(|id| id.worker == shared.worker).map(|id| id.key);
         shared.dirty.set_fans_out(true);
         let visit = |key, _tag| {
@@ -51,46 +50,43 @@ impl<S> Connection<'_, S> {
         self.shared.topics.unsubscribe(self.key, pattern)
     }
 
-    /// Publishes a message to all subscribers of a topic, on all workers; if this connection is
-    /// one, it has the message at once, between what it is sent before and after. The others have
-    /// it before this turn ends, or as soon as their workers look at their mail, behind what was
-    /// asked through a [`Handle`](crate::Handle) before.
+    /// Publishes a message to all subscribers of a topic, on all workers: those have it before this
+    /// turn ends, or as soon as their workers look at their mail, behind what was asked through a
+    /// [`Handle`](crate::Handle) before.
+    ///
+    /// If this connection is a subscriber, it has a post without a key that is not retained at
+    /// once, between what it is sent before and after. Any other post it has with everybody else,
+    /// behind what it is sent in this turn: another thread's may be under way, which all have
+    /// before this one, and the last one counts. What must come behind that goes through
+    /// [`Handle::send`](crate::Handle::send).
     ///
     /// # Errors
-    /// [`PublishError`]: the topic is none, or some workers did not take it.
-    pub fn publish(
-        &mut self,
-        topic: &str,
-        message: impl Into<OwnedMessage>,
-    ) -> Result<(), PublishError> {
-        let name = Topic::new(topic)?;
-        let message = message.into();
+    /// [`PublishError`]: the topic is none, the key too long, or some workers did not take it.
+    pub fn publish(&mut self, topic: &str, post: impl Into<Post>) -> Result<(), PublishError> {
+        let (topic, post) = (Topic::new(topic)?, post.into());
         // Where too many patterns match, nobody has it.
-        if self.shared.topics.is_subscriber(self.key, name) == Ok(true) {
-            self.send(message.payload());
+        let is_at_once =
+            !post.is_ordered() && self.shared.topics.is_subscriber(self.key, topic) == Ok(true);
+        // Who is none yet, and becomes one in this turn, has it like all who do.
+        let except = is_at_once.then(|| self.id());
+        let publication = Publication::new(topic, post, except)?;
+        if is_at_once {
+            self.send(publication.post.message.payload());
         }
-        self.publish_further(name, message)
+        self.shared.handle.send_publication(publication)
     }
 
-    /// Publishes a message to all subscribers of a topic but this connection.
+    /// Publishes a message to all subscribers of a topic but this connection, whatever it
+    /// subscribes. What is retained it finds like all others if it subscribes in a later turn.
     ///
     /// # Errors
     /// As [`Connection::publish`].
     pub fn publish_to_others(
         &mut self,
         topic: &str,
-        message: impl Into<OwnedMessage>,
+        post: impl Into<Post>,
     ) -> Result<(), PublishError> {
-        self.publish_further(Topic::new(topic)?, message.into())
-    }
-
-    fn publish_further(
-        &mut self,
-        topic: Topic<'_>,
-        message: OwnedMessage,
-    ) -> Result<(), PublishError> {
-        let topic = OwnedTopic::from(topic);
-        let publication = Publication { topic, message, except: Some(self.id()) };
+        let publication = Publication::new(Topic::new(topic)?, post.into(), Some(self.id()))?;
         self.shared.handle.send_publication(publication)
     }
 }
