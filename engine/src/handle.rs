@@ -12,6 +12,7 @@ use crate::driver::Key;
 use crate::mailbox::{Mailbox, Refused, SIGNALS_MAX};
 use crate::message::OwnedMessage;
 use crate::order::Order;
+use crate::presence::Presence;
 use crate::publication::{Post, Publication, PublishError};
 use crate::stats::Stats;
 use crate::stop::Stop;
@@ -23,6 +24,7 @@ pub(crate) enum Mail {
     Send { key: Key, message: OwnedMessage },
     SendMany { keys: Box<[Key]>, message: Arc<OwnedMessage> },
     Publish(Arc<Publication>),
+    Count(Arc<Presence>),
     Close { key: Key, code: u16, reason: String },
     Pause { key: Key },
     Resume { key: Key },
@@ -37,6 +39,7 @@ impl Mail {
                 size_of_val::<[Key]>(keys).saturating_add(message.capacity())
             }
             Self::Publish(publication) => publication.size(),
+            Self::Count(presence) => presence.size(),
             Self::Close { reason, .. } => reason.capacity(),
             Self::Pause { .. } | Self::Resume { .. } => 0,
         }
@@ -134,15 +137,40 @@ impl Handle {
         let publication = Arc::new(publication);
         let is_ordered = publication.post.is_ordered();
         let _order = is_ordered.then(|| self.order.lock(publication.topic.as_topic()));
-        let mut failed = Vec::new();
-        for (worker, mailbox) in self.mailboxes.iter().enumerate() {
-            let mail = Mail::Publish(Arc::clone(&publication));
-            let bytes = mail.bytes();
-            if mailbox.push(mail, bytes).is_err() {
-                failed.push(worker);
-            }
-        }
-        if failed.is_empty() { Ok(()) } else { Err(PublishError::Workers(failed)) }
+        self.push_all(|| Mail::Publish(Arc::clone(&publication)))
+    }
+
+    /// Counts the subscribers of a topic, on all workers: the connections that a message to it
+    /// would reach, each once, whichever of its patterns match. `done` is called with the sum, on
+    /// the thread of the worker that counts last, and must not block it.
+    ///
+    /// Each worker counts behind what this thread has asked of it before. No worker waits for
+    /// another one, so the sum is of no single moment.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    /// use ringwire::{Handle, PublishError};
+    ///
+    /// fn present(handle: &Handle, room: &str) -> Result<Option<usize>, PublishError> {
+    ///     let (sender, count) = mpsc::channel();
+    ///     handle.count_subscribers(room, move |sum| _ = sender.send(sum))?;
+    ///     // `None`: a worker has ended.
+    ///     Ok(count.recv_timeout(Duration::from_secs(1)).ok())
+    /// }
+    /// # let _ = present;
+    /// ```
+    ///
+    /// # Errors
+    /// [`PublishError`]: the topic is none, or some workers did not take it. `done` is dropped and
+    /// never called then, and also if a worker ends before it has counted.
+    pub fn count_subscribers(
+        &self,
+        topic: &str,
+        done: impl FnOnce(usize) + Send + 'static,
+    ) -> Result<(), PublishError> {
+        let presence = Arc::new(Presence::new(Topic::new(topic)?, self.mailboxes.len(), done));
+        self.push_all(|| Mail::Count(Arc::clone(&presence)))
     }
 
     /// Begins the closing handshake of a connection. `code` and `reason` are as for
@@ -225,6 +253,18 @@ impl Handle {
         for mailbox in self.mailboxes.iter() {
             mailbox.signal(bits);
         }
+    }
+
+    fn push_all(&self, mail: impl Fn() -> Mail) -> Result<(), PublishError> {
+        let mut failed = Vec::new();
+        for (worker, mailbox) in self.mailboxes.iter().enumerate() {
+            let mail = mail();
+            let bytes = mail.bytes();
+            if mailbox.push(mail, bytes).is_err() {
+                failed.push(worker);
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(PublishError::Workers(failed)) }
     }
 
     fn push(&self, connection: ConnectionId, mail: Mail) -> Result<(), HandleError> {

@@ -51,6 +51,7 @@ mod mailbox;
 mod memory;
 mod message;
 mod order;
+mod presence;
 mod publication;
 mod request;
 mod secret;

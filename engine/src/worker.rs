@@ -245,6 +245,9 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                     self.connections.send_many(&keys, message.payload());
                 }
                 Mail::Publish(publication) => self.connections.publish(&publication),
+                Mail::Count(presence) => {
+                    presence.add(self.connections.subscriber_count(presence.topic()));
+                }
                 Mail::Pause { key } => self.connections.pause(key),
                 Mail::Resume { key } => self.connections.resume(key),
                 Mail::Close { key, code, reason } => {

@@ -29,6 +29,12 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         shared.stats.publications += 1;
         shared.stats.deliveries += reached.unwrap_or(0) as u64;
     }
+
+    /// How many connections a message to this topic would reach.
+    pub(crate) fn subscriber_count(&mut self, topic: Topic<'_>) -> usize {
+        // Where too many patterns match, nobody would have it.
+        self.shared.topics.subscriber_count(topic).unwrap_or(0)
+    }
 }
 
 impl<S> Connection<'_, S> {
