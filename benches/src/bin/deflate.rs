@@ -107,7 +107,7 @@ fn collected(contest: usize, contestant: usize, rounds: usize) -> Option<f64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         // An instruction that copies a whole block counts once for each byte: have none.
-        .env("GLIBC_TUNABLES", ringwire_benches::LOOPS)
+        .env("GLIBC_TUNABLES", ringwire_benches::callgrind::LOOPS)
         .arg(env::current_exe().ok()?)
         .args(["--rounds".into(), rounds.to_string(), contest.to_string(), contestant.to_string()])
         .stdout(Stdio::null())

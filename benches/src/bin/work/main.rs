@@ -9,10 +9,11 @@
 //! measured, and 77 when there is no valgrind.
 
 use std::io::{self, Write};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::{env, error};
 
 use ringwire_benches::arguments::{Arguments, Known};
+use ringwire_benches::callgrind;
 use ringwire_protocol::deflate::Policy;
 use ringwire_protocol::{Event, Limits, Receiver, Role, Sender, Workspace};
 use streams::{AGREED, STREAMS, Stream};
@@ -27,16 +28,13 @@ const DRIVE: &str = "drive";
 /// Twice the bytes may take so many percent of the instructions.
 const GROWTH_MAX: u64 = 210;
 
-/// How test programs say that they were skipped.
-const SKIPPED: u8 = 77;
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let result = match &*arguments {
         [drive, name, size] if drive == DRIVE => driven(name, size),
-        _ if !has_valgrind() => {
+        _ if !callgrind::is_there() => {
             let _told = writeln!(io::stderr(), "work: skipped, there is no valgrind here");
-            return ExitCode::from(SKIPPED);
+            return ExitCode::from(callgrind::SKIPPED);
         }
         _ => measure(arguments),
     };
@@ -48,10 +46,6 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-fn has_valgrind() -> bool {
-    Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// Prints the table. `false`: something is out of proportion.
@@ -78,21 +72,9 @@ fn measure(arguments: Vec<String>) -> Result<bool, Box<dyn error::Error>> {
 
 /// The bytes of a stream, and the instructions that they take.
 fn count(stream: &Stream, size: usize) -> Result<(u64, u64), Box<dyn error::Error>> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg("--toggle-collect=work::drive")
-        .arg(env::current_exe()?)
-        .args([DRIVE, stream.name, &size.to_string()])
-        .env("GLIBC_TUNABLES", ringwire_benches::LOOPS)
-        .output()?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    let number = |line: &str| line.split_once("Collected : ")?.1.trim().parse().ok();
-    let instructions = told.lines().find_map(number).filter(|&count| count > 0);
-    let (Some(instructions), true) = (instructions, output.status.success()) else {
-        return Err(format!("{}: {told}", stream.name).into());
-    };
-    let bytes = String::from_utf8(output.stdout)?.trim().parse()?;
-    Ok((bytes, instructions))
+    let arguments = [DRIVE, stream.name, &size.to_string()];
+    let (instructions, bytes) = callgrind::count("work::drive", &arguments)?;
+    Ok((bytes.trim().parse()?, instructions))
 }
 
 /// The process that is counted: drives a stream and prints its size.

@@ -1,6 +1,7 @@
 //! What chance makes of the operations in flight.
 
 use std::collections::VecDeque;
+use std::io::Read;
 
 use crate::driver::sim::socket::{Flight, Socket};
 use crate::driver::sim::world::World;
@@ -165,9 +166,8 @@ impl World {
         if random.chance(faults.short) {
             size = 1 + random.below(size);
         }
-        for (place, byte) in buffer.iter_mut().zip(socket.inbound.drain(..size)) {
-            *place = byte;
-        }
+        let copied = socket.inbound.read_exact(&mut buffer[..size]);
+        copied.expect("so many bytes are there");
         let more = !random.chance(faults.ended_multishots);
         if !more {
             socket.receive = false;
