@@ -1,5 +1,5 @@
-//! Instructions of a function of this program, counted by callgrind: neither the machine's speed nor
-//! its load change the result.
+//! Instructions of a function of this program, counted by callgrind: neither the speed of the machine
+//! nor its load change the result.
 
 use std::error::Error;
 use std::process::Command;
