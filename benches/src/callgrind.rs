@@ -1,5 +1,5 @@
-//! Instructions of a function of this program, counted by callgrind: neither the speed of the machine
-//! nor its load change the result.
+//! Instructions of a function of this program, counted by callgrind: neither how fast the machine
+//! is nor what else it does changes the result.
 
 use std::error::Error;
 use std::process::Command;

@@ -15,7 +15,10 @@ use crate::{Limits, Violation, Workspace, mask};
 
 mod inflated;
 mod pulled;
+mod quick;
 mod streaming;
+
+pub(crate) use quick::QUICK_MAX;
 
 use pulled::{Frame, Look, Pulled, Stage, Wrong, advance, message};
 
@@ -158,6 +161,24 @@ impl Receiver {
         workspace: &mut Workspace,
         out: &mut Vec<u8>,
     ) -> Option<Event<'e>> {
+        if sender.reads()
+            && let Some((kind, payload)) = self.pull_quick(input, workspace)
+        {
+            return Some(match self.whole(kind, payload) {
+                Ok(event) => event,
+                Err(violation) => fail(violation, sender, workspace, out),
+            });
+        }
+        self.next_any(input, sender, workspace, out)
+    }
+
+    fn next_any<'e, 'i: 'e>(
+        &'e mut self,
+        input: &mut &'i mut [u8],
+        sender: &mut Sender,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Option<Event<'e>> {
         self.reclaim(workspace);
         if !sender.reads() {
             self.stop(workspace);
@@ -219,16 +240,7 @@ impl Receiver {
             Pulled::Inflated(kind, size, place) => {
                 return self.chunk_inflated(kind, size, place);
             }
-            Pulled::Whole(kind, bytes) => {
-                let size = bytes.len();
-                return match message(kind, bytes) {
-                    Ok(part) if self.streams => {
-                        Ok(Event::Chunk(Chunk { part, is_first: true, is_last: true }))
-                    }
-                    Ok(message) => Ok(Event::Message(message)),
-                    Err(error) => Err(self.violation_before_end(error.into(), size - error.offset)),
-                };
-            }
+            Pulled::Whole(kind, bytes) => return self.whole(kind, bytes),
             Pulled::Inflating(size) => return Ok(Event::Inflated(size)),
             Pulled::Control(opcode, payload) => (opcode, payload),
             Pulled::ControlGathered(opcode) => match self.control.finish()? {
@@ -262,6 +274,19 @@ impl Receiver {
                 workspace.traffic.pongs_received += 1;
                 Ok(Event::Pong(payload))
             }
+        }
+    }
+
+    /// A message that is lent where it arrived.
+    #[inline]
+    fn whole<'e>(&mut self, kind: Kind, bytes: &'e mut [u8]) -> Result<Event<'e>, Violation> {
+        let size = bytes.len();
+        match message(kind, bytes) {
+            Ok(part) if self.streams => {
+                Ok(Event::Chunk(Chunk { part, is_first: true, is_last: true }))
+            }
+            Ok(message) => Ok(Event::Message(message)),
+            Err(error) => Err(self.violation_before_end(error.into(), size - error.offset)),
         }
     }
 

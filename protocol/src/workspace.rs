@@ -6,6 +6,7 @@ use core::fmt;
 
 use crate::deflate::Pool;
 use crate::message::{Assembly, Kind};
+use crate::receiver::QUICK_MAX;
 use crate::{Limits, Misuse, Traffic};
 
 /// Idle compressors and decompressors, up to 495 and 56 kilobytes each. Without takeover one of
@@ -41,6 +42,12 @@ pub struct Workspace {
     pool: Pool,
     masking_keys: Option<Box<dyn FnMut() -> [u8; 4]>>,
     pub(crate) traffic: Traffic,
+    /// Bytes of a message that is taken the quick way, at most.
+    quick_max: usize,
+}
+
+const fn least(one: usize, other: usize) -> usize {
+    if one < other { one } else { other }
 }
 
 impl Workspace {
@@ -63,6 +70,7 @@ impl Workspace {
             pool: Pool::new(POOL_COUNT_MAX),
             masking_keys: None,
             traffic: Traffic::NONE,
+            quick_max: least(QUICK_MAX, least(limits.frame_size_max, limits.message_size_max)),
         }
     }
 
@@ -73,6 +81,11 @@ impl Workspace {
         //= derived from a strong source of entropy.
         self.masking_keys = Some(Box::new(source));
         self
+    }
+
+    /// Bytes of a message that is taken the quick way, at most.
+    pub(crate) const fn quick_max(&self) -> usize {
+        self.quick_max
     }
 
     /// The limits that hold for all connections of this workspace.
