@@ -18,8 +18,6 @@ mod pulled;
 mod quick;
 mod streaming;
 
-pub(crate) use quick::QUICK_MAX;
-
 use pulled::{Frame, Look, Pulled, Stage, Wrong, advance, message};
 
 /// The receiving half of a connection.

@@ -6,7 +6,6 @@ use core::fmt;
 
 use crate::deflate::Pool;
 use crate::message::{Assembly, Kind};
-use crate::receiver::QUICK_MAX;
 use crate::{Limits, Misuse, Traffic};
 
 /// Idle compressors and decompressors, up to 495 and 56 kilobytes each. Without takeover one of
@@ -16,6 +15,10 @@ const POOL_COUNT_MAX: usize = 4;
 /// Buffers that wait for their next message. More would only serve that many messages in pieces at
 /// the same time.
 const SPARE_COUNT_MAX: usize = 64;
+
+/// Bytes of the largest message that a receiver takes the quick way: the length of its frame is said
+/// in two bytes.
+const QUICK_MAX: usize = 0xFFFF;
 
 /// Bytes of the largest buffer that is kept: what a rare, larger message took is given back.
 const SPARE_SIZE_MAX: usize = 64 << 10;

@@ -18,9 +18,6 @@ const FIN: u8 = 0x80;
 /// The bit of the second byte that says that there is a key.
 const MASK: u8 = 0x80;
 
-/// The longest payload whose length is said in two bytes.
-pub(crate) const QUICK_MAX: usize = 0xFFFF;
-
 impl Receiver {
     /// Takes such a message from the input, unmasked. `None`: it is something else, or not whole,
     /// and nothing has been taken.
