@@ -30,6 +30,29 @@ use crate::event::Payload;
 #[derive(Debug)]
 pub struct Prepared<'m> {
     payload: Payload<'m>,
+    frames: Frames,
+}
+
+/// The frames that have been made of a message: what is kept of a [`Prepared`] where the message is
+/// owned by somebody else and sent again later.
+///
+/// ```
+/// use ringwire_protocol::{Frames, Limits, Prepared, Role, Sender, Workspace};
+///
+/// let mut workspace = Workspace::new(Limits::default());
+/// let mut sender = Sender::new(Role::Server);
+/// let (quote, mut frames) = (String::from("101.25"), Frames::default());
+/// for _ in 0..2 {
+///     let mut prepared = Prepared::with_frames(&*quote, frames);
+///     // The second time, nothing is encoded.
+///     assert_eq!(&*sender.prepared(&mut prepared, &mut workspace)?, b"\x81\x06101.25");
+///     frames = prepared.into_frames();
+/// }
+/// assert!(frames.size() >= 8);
+/// # Ok::<(), ringwire_protocol::Misuse>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Frames {
     /// Uncompressed.
     plain: Option<Frame>,
     /// By settings; `None` where compression gains nothing. There are at most seven windows to a
@@ -37,11 +60,35 @@ pub struct Prepared<'m> {
     compressed: Vec<(Settings, Option<Frame>)>,
 }
 
+impl Frames {
+    /// Bytes of memory that they hold, those that they share with others included.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let list = self.compressed.capacity() * size_of::<(Settings, Option<Frame>)>();
+        let compressed = self.compressed.iter().filter_map(|(_, frame)| frame.as_ref());
+        let frames = self.plain.iter().chain(compressed);
+        list + frames.map(Frame::size).sum::<usize>()
+    }
+}
+
 impl<'m> Prepared<'m> {
     /// A message of which no frame has been made.
     #[must_use]
     pub fn new(message: impl Into<Payload<'m>>) -> Self {
-        Self { payload: message.into(), plain: None, compressed: Vec::new() }
+        Self::with_frames(message, Frames::default())
+    }
+
+    /// The same message as one of which these frames have been made. Those of another message are
+    /// sent in its place.
+    #[must_use]
+    pub fn with_frames(message: impl Into<Payload<'m>>, frames: Frames) -> Self {
+        Self { payload: message.into(), frames }
+    }
+
+    /// The frames that have been made of it.
+    #[must_use]
+    pub fn into_frames(self) -> Frames {
+        self.frames
     }
 
     /// The message itself.
@@ -53,7 +100,7 @@ impl<'m> Prepared<'m> {
     /// The uncompressed frame, made by `encode` the first time.
     pub(crate) fn plain(&mut self, encode: impl FnOnce(Payload<'m>) -> Vec<u8>) -> Frame {
         let payload = self.payload;
-        self.plain.get_or_insert_with(|| Frame::new(encode(payload))).clone()
+        self.frames.plain.get_or_insert_with(|| Frame::new(encode(payload))).clone()
     }
 
     /// The frame for `settings`, made by `encode` the first time; `None` where it makes none.
@@ -62,12 +109,13 @@ impl<'m> Prepared<'m> {
         settings: Settings,
         encode: impl FnOnce(Payload<'m>) -> Option<Vec<u8>>,
     ) -> Option<Frame> {
-        if let Some((_, frame)) = self.compressed.iter().find(|(made_for, _)| *made_for == settings)
+        if let Some((_, frame)) =
+            self.frames.compressed.iter().find(|(made_for, _)| *made_for == settings)
         {
             return frame.clone();
         }
         let frame = encode(self.payload).map(Frame::new);
-        self.compressed.push((settings, frame.clone()));
+        self.frames.compressed.push((settings, frame.clone()));
         frame
     }
 }
@@ -81,6 +129,11 @@ pub struct Frame {
 impl Frame {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes: bytes.into() }
+    }
+
+    /// Its bytes, and the two counts beside them.
+    fn size(&self) -> usize {
+        self.bytes.len() + 2 * size_of::<usize>()
     }
 }
 
