@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 use crate::mailbox::Bounds;
 use crate::slow::{Overflow, SlowConsumer};
 use crate::timer::DURATION_MAX;
-use crate::topic::TopicLimits;
+use crate::topic::{RetainedLimits, TopicLimits};
 
 /// Everything that can be set. Each field has a default that serves a public server. No time may be
 /// longer than 50 days.
@@ -160,6 +160,11 @@ pub struct Config {
 
     /// Subscriptions of a connection, patterns of a worker, and matches of a publish.
     pub topics: TopicLimits,
+    /// Last values that each worker keeps for who subscribes later: those of all workers are the
+    /// same, and share their bytes. A post beyond them is delivered and not retained, nor is the
+    /// value before it, which is the last no more; [`Stats`](crate::Stats) counts it. Default:
+    /// 65,536 values, 64 MiB.
+    pub retained: RetainedLimits,
 
     /// Messages from other threads that wait for one worker, at most 16,777,215. Above this,
     /// [`Handle::send`](crate::Handle::send) refuses. Default 65,536.
@@ -209,6 +214,7 @@ impl Default for Config {
             stop_spread: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(5),
             topics: TopicLimits::default(),
+            retained: RetainedLimits::default(),
             mailbox_size: 65_536,
             mailbox_bytes_max: 64 << 20,
         }

@@ -40,6 +40,8 @@ impl Config {
     ///               + 64 MiB + 4 MiB                          spare buffers of sends and messages
     ///               + 4 × 551 KiB, where messages compress    idle compressors
     ///               + outbox_size_max, where messages compress  the message being compressed
+    ///               + 3 × retained.size_max                   last values, their names and frames
+    ///               + 264 × retained.count_max                and their places
     ///               + queues and lists
     ///   connection  = its slot with the handler's state, its deadline
     ///               + its places in lists, its address where those are limited
@@ -125,6 +127,12 @@ impl Config {
         let mail = sum([places, wide(self.mailbox_bytes_max)]);
         let openings = times(2 * 2, times(wide(self.handshakes_max), wide(size_of::<u64>())));
         let spare_slots = times(wide(conn::SLOTS_SPARE), wide(conn::slot_size::<H::State>()));
+        let retained = self.retained;
+        let values = retained.count_max.min(retained.size_max / conn::LAST_VALUE_SIZE_MIN);
+        let last_values = sum([
+            times(3, wide(retained.size_max)),
+            times(wide(values), wide(conn::LAST_VALUE_SIZE)),
+        ]);
         let completions = COMPLETIONS_MIN.max(2 * u64::from(self.buffers));
         sum([
             self.receive_buffers(),
@@ -135,6 +143,7 @@ impl Config {
             mail,
             openings,
             spare_slots,
+            last_values,
             times(2, times(completions, wide(size_of::<Completion>()))),
             OTHERS,
         ])
@@ -206,7 +215,7 @@ mod tests {
 
     #[test]
     fn no_limit_that_grows_lessens_it() {
-        let changes: [fn(&mut Config); 12] = [
+        let changes: [fn(&mut Config); 14] = [
             |config| config.workers += 1,
             |config| config.connections_max += 1,
             |config| config.handshakes_max = 3,
@@ -219,6 +228,8 @@ mod tests {
             |config| config.mailbox_size += 1,
             |config| config.mailbox_bytes_max += 1,
             |config| config.connections_address_max = Some(1),
+            |config| config.retained.count_max += 1,
+            |config| config.retained.size_max += 1,
         ];
         let few = |config: &mut Config| config.handshakes_max = 2;
         let before = memory(few).total;
@@ -236,6 +247,7 @@ mod tests {
             config.connections_max = usize::MAX;
             config.limits.message_size_max = usize::MAX;
             config.outbox_size_max = usize::MAX;
+            config.retained.count_max = usize::MAX;
         });
         assert_eq!(huge.total, u64::MAX);
         assert!(Config { workers: 0, ..Config::default() }.memory_max::<With<()>>().total > 0);

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use ringwire_protocol::Payload;
+
 use crate::conn::ConnectionId;
 use crate::message::OwnedMessage;
 use crate::topic::{OwnedTopic, Topic, TopicError};
@@ -94,6 +96,15 @@ impl Publication {
         Ok(Self { topic: topic.into(), post, except })
     }
 
+    pub(crate) fn payload(&self) -> Payload<'_> {
+        self.post.message.payload()
+    }
+
+    /// What it tells of, within its topic.
+    pub(crate) fn key(&self) -> &str {
+        &self.post.key
+    }
+
     /// Bytes of memory that it holds, also those that its message has allocated and does not use.
     pub(crate) fn size(&self) -> usize {
         let names = self.topic.as_topic().as_str().len() + self.post.key.len();
@@ -142,5 +153,30 @@ impl Error for PublishError {
 impl From<TopicError> for PublishError {
     fn from(error: TopicError) -> Self {
         Self::Topic(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_held_counts() {
+        let topic = Topic::new("prices").unwrap();
+        let sizes = [("", ""), ("", "message"), ("key", "message")].map(|(key, message)| {
+            let post = Post::new(message).with_key(key);
+            Publication::new(topic, post, None).unwrap().size() - size_of::<Publication>()
+        });
+        assert_eq!(sizes, [6, 13, 16]);
+        // What is not used counts as well, and is given back before it is retained.
+        let message = || {
+            let mut message = Vec::with_capacity(1000);
+            message.push(0_u8);
+            message
+        };
+        for (post, size) in [(Post::new(message()), 1006), (Post::new(message()).retained(), 7)] {
+            let publication = Publication::new(topic, post, None).unwrap();
+            assert_eq!(publication.size() - size_of::<Publication>(), size);
+        }
     }
 }

@@ -96,6 +96,7 @@ stats! {
     wakeups: "Times that another thread woke the worker.",
     publications: "Messages published, as this worker has seen them.",
     deliveries: "Subscribers of this worker that these have reached.",
+    retained_refused: "Posts that were to be retained, and were not, since there was no room.",
     mails: "Requests of other threads that were carried out.",
     timers: "Deadlines that have passed.",
 }

@@ -16,6 +16,7 @@ use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
 use crate::conn::dirty::Dirty;
 use crate::conn::held::{Held, Pieces};
+use crate::conn::last_values::LastValues;
 use crate::conn::lifetime::Lifetimes;
 use crate::conn::openings::Openings;
 use crate::conn::outbox::BufferStore;
@@ -78,6 +79,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         handle: Handle,
     ) -> Self {
         let topics = Topics::new(settings.config.topics);
+        let last_values = LastValues::new(settings.config.retained);
         let now = driver.now();
         let config = &settings.config;
         let slots = Slots::new(config.connections_max.saturating_add(SLOTS_SPARE));
@@ -95,6 +97,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             secret,
             dirty,
             topics,
+            last_values,
             handle,
             resumed,
             now,

@@ -1,5 +1,7 @@
 //! Topics as connections have them: whom a publication reaches, and how a handler subscribes.
 
+use std::sync::Arc;
+
 use ringwire_protocol::Prepared;
 
 use crate::conn::connections::Connections;
@@ -8,14 +10,17 @@ use crate::conn::view::Connection;
 use crate::driver::Driver;
 use crate::handler::Handler;
 use crate::publication::{Post, Publication, PublishError};
+use crate::subscription::Subscription;
 use crate::topic::{Pattern, SubscribeError, Topic};
 
 impl<D: Driver, H: Handler> Connections<D, H> {
-    /// Sends a publication to each subscriber that this worker has, encoded once for all.
-    pub(crate) fn publish(&mut self, publication: &Publication) {
+    /// Sends a publication to each subscriber that this worker has, encoded once for all, and
+    /// retains it in the same step: who subscribes before it has it as an update, who subscribes
+    /// after it in the snapshot.
+    pub(crate) fn publish(&mut self, publication: &Arc<Publication>) {
         let Self { slots, shared, .. } = self;
         let mut topics = std::mem::take(&mut shared.topics);
-        let mut prepared = Prepared::new(publication.post.message.payload());
+        let mut prepared = Prepared::new(publication.payload());
         let except = publication.except.filter(|id| id.worker == shared.worker).map(|id| id.key);
         shared.dirty.set_fans_out(true);
         let visit = |key, _tag| {
@@ -26,6 +31,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let reached = topics.publish(publication.topic.as_topic(), except, visit);
         shared.dirty.set_fans_out(false);
         shared.topics = topics;
+        if publication.post.is_retained && !shared.last_values.set(publication) {
+            shared.stats.retained_refused += 1;
+        }
         shared.stats.publications += 1;
         shared.stats.deliveries += reached.unwrap_or(0) as u64;
     }
@@ -45,10 +53,31 @@ impl<S> Connection<'_, S> {
     /// # Errors
     /// [`Config::topics`](crate::Config::topics) allows no more.
     pub fn subscribe(&mut self, pattern: Pattern<'_>) -> Result<bool, SubscribeError> {
+        self.subscribe_with(pattern, Subscription::default())
+    }
+
+    /// Subscribes as [`Connection::subscribe`] does, in the way that `subscription` says.
+    ///
+    /// # Errors
+    /// [`Config::topics`](crate::Config::topics) allows no more, or the snapshot cannot be sent.
+    /// Nothing has changed.
+    pub fn subscribe_with(
+        &mut self,
+        pattern: Pattern<'_>,
+        subscription: Subscription,
+    ) -> Result<bool, SubscribeError> {
         if !self.is_open() {
             return Ok(false);
         }
-        self.shared.topics.subscribe(self.key, pattern)
+        let is_new = self.shared.topics.subscribe(self.key, pattern)?;
+        if is_new
+            && subscription.snapshot
+            && let Err(error) = self.send_snapshot(pattern)
+        {
+            self.unsubscribe(pattern);
+            return Err(error);
+        }
+        Ok(is_new)
     }
 
     /// Takes a subscription back. Says whether there was one.

@@ -11,6 +11,7 @@ use crate::conn::backlog::{Backlog, Outgoing};
 use crate::conn::dirty::{Dirty, Mark};
 use crate::conn::flow::{Flow, Step};
 use crate::conn::id::ConnectionId;
+use crate::conn::last_values::LastValues;
 use crate::conn::outbox::{BufferStore, Outbox};
 use crate::conn::round_trip::RoundTrip;
 use crate::conn::share::{Share, Spent};
@@ -122,6 +123,8 @@ pub(crate) struct Shared {
     pub(crate) dirty: Dirty,
     /// Who has subscribed what.
     pub(crate) topics: Topics<Key>,
+    /// What has been published last.
+    pub(crate) last_values: LastValues,
     /// Reaches the other workers, and this one's mailbox.
     pub(crate) handle: Handle,
     /// Connections that have been resumed and not yet looked at.

@@ -33,6 +33,13 @@ pub enum SubscribeError {
     TooManySubscriptions,
     /// The pattern is a new one, and there are as many as [`TopicLimits::patterns_max`].
     TooManyPatterns,
+    /// Of a connection that wants a snapshot: with the values that match, each with 128 bytes and a
+    /// sixteenth, more than its policy lets wait might wait for it, or what waits is too old
+    /// already.
+    SnapshotTooLarge,
+    /// Of a connection that wants a snapshot: it is sending a message in fragments, and no other
+    /// may come between.
+    MessageUnfinished,
 }
 
 /// A message was published to nobody: its topic matches more patterns than
@@ -45,6 +52,8 @@ impl fmt::Display for SubscribeError {
         formatter.write_str(match self {
             Self::TooManySubscriptions => "the subscriber has too many subscriptions",
             Self::TooManyPatterns => "there are too many different patterns",
+            Self::SnapshotTooLarge => "the values that match are more than may wait for the peer",
+            Self::MessageUnfinished => "a message that is sent in fragments is unfinished",
         })
     }
 }

@@ -48,7 +48,8 @@ pub struct Retained<V> {
     place: String,
 }
 
-/// What a [`Retained`] may hold.
+/// What a [`Retained`] may hold; of a server's last values, what each worker may
+/// ([`Config::retained`](crate::Config::retained)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetainedLimits {
     /// Values. Default: 65,536.
@@ -105,6 +106,13 @@ impl<V: AsRef<[u8]>> Retained<V> {
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
+    }
+
+    /// The value of a topic and key.
+    #[must_use]
+    pub fn value(&self, topic: Topic<'_>, key: &str) -> Option<&V> {
+        let place = [topic.as_str(), key].join(END.encode_utf8(&mut [0]));
+        self.values.get(&*place)
     }
 
     /// Retains a value in place of the last one, which is returned. A value without bytes is not

@@ -1,0 +1,72 @@
+//! The last values as a connection has them: one by one, or all that match when it subscribes.
+
+use crate::conn::view::{Connection, Sent};
+use crate::message::OwnedMessage;
+use crate::topic::{Pattern, SubscribeError, Topic};
+
+impl<S> Connection<'_, S> {
+    /// The last value that this worker retains of a topic and key, if there is one. What is
+    /// published in this turn is not among them yet.
+    ///
+    /// ```
+    /// use ringwire::topic::Topic;
+    /// use ringwire::{Connection, Handler, Message, OwnedMessage};
+    ///
+    /// /// Answers a request for the price of a share.
+    /// struct Prices;
+    ///
+    /// impl Handler for Prices {
+    ///     type State = ();
+    ///
+    ///     fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
+    ///         let prices = Topic::new("prices.xetra").expect("it is a topic");
+    ///         let share = message.as_text().unwrap_or_default();
+    ///         match connection.retained(prices, share) {
+    ///             Some(OwnedMessage::Text(price)) => connection.send(&*price.clone()),
+    ///             _ => connection.send("no such share"),
+    ///         };
+    ///     }
+    /// }
+    /// # let _ = Prices;
+    /// ```
+    #[must_use]
+    pub fn retained(&self, topic: Topic<'_>, key: &str) -> Option<&OwnedMessage> {
+        self.shared.last_values.value(topic, key)
+    }
+
+    /// Sends all values that match, or none.
+    pub(super) fn send_snapshot(&mut self, pattern: Pattern<'_>) -> Result<(), SubscribeError> {
+        self.link.sender.check().map_err(|_| SubscribeError::MessageUnfinished)?;
+        if !self.has_room_for(pattern) {
+            return Err(SubscribeError::SnapshotTooLarge);
+        }
+        let mut last_values = std::mem::take(&mut self.shared.last_values);
+        let sent = last_values.visit(pattern, |prepared| {
+            matches!(self.send_prepared(prepared), Sent::Queued | Sent::Backlogged)
+        });
+        self.shared.last_values = last_values;
+        debug_assert!(sent, "there was room for a snapshot");
+        if sent { Ok(()) } else { Err(SubscribeError::SnapshotTooLarge) }
+    }
+
+    /// Whether nothing of a snapshot would be dropped, nor anything for it. Values are looked at
+    /// until they are too many, so that one that is much too large costs no more than one that
+    /// almost fits.
+    fn has_room_for(&self, pattern: Pattern<'_>) -> bool {
+        let Self { link, shared, .. } = self;
+        let policy = link.policy(shared.config());
+        if link.backlog.as_ref().is_some_and(|backlog| backlog.is_stale(shared.now)) {
+            return shared.last_values.sizes(pattern).next().is_none();
+        }
+        let mut room = policy.size_max.saturating_sub(link.buffered());
+        shared.last_values.sizes(pattern).all(|size| {
+            let left = room.checked_sub(size.saturating_add(size / 16).saturating_add(OVERHEAD));
+            room = left.unwrap_or(0);
+            left.is_some()
+        })
+    }
+}
+
+/// Bytes that a message may count as beside its own: its header and its place in the queue. What is
+/// compressed may grow by less than a sixteenth.
+const OVERHEAD: usize = 128;
