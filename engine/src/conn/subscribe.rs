@@ -93,7 +93,8 @@ impl<S> Connection<'_, S> {
     /// once, between what it is sent before and after. Any other post it has with everybody else,
     /// behind what it is sent in this turn: another thread's may be under way, which all have
     /// before this one, and the last one counts. What must come behind that goes through
-    /// [`Handle::send`](crate::Handle::send).
+    /// [`Handle::send`](crate::Handle::send), and where it publishes posts of both kinds in one
+    /// turn, through [`Handle::publish`](crate::Handle::publish).
     ///
     /// # Errors
     /// [`PublishError`]: the topic is none, the key too long, or some workers did not take it.
