@@ -16,7 +16,7 @@ const POOL_COUNT_MAX: usize = 4;
 /// the same time.
 const SPARE_COUNT_MAX: usize = 64;
 
-/// Bytes of the largest message that is taken the quick way: its frame says the length in two bytes.
+/// Bytes of the largest message that is taken the quick way: two bytes say how long it is.
 const QUICK_MAX: usize = 0xFFFF;
 
 /// Bytes of the largest buffer that is kept: what a rare, larger message took is given back.
