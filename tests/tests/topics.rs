@@ -43,6 +43,8 @@ impl Handler for Broker {
                 connection.publish_to_others(rest, "for others").unwrap();
                 format!("{:?}", connection.subscribe(Pattern::new(rest).unwrap()))
             }
+            "first" => format!("{:?}", connection.send_fragment(rest, false)),
+            "last" => format!("{:?}", connection.send_fragment(rest, true)),
             "handle" => format!("{:?}", self.handle.get().unwrap().publish(rest, text.clone())),
             verb => panic!("{verb}"),
         };
@@ -175,6 +177,27 @@ fn who_has_gone_is_not_subscribed() {
     }
     let stats = server.handle().stats();
     assert_eq!(stats.deliveries, 0, "{stats:?}");
+}
+
+#[test]
+fn what_comes_between_two_fragments_is_counted_as_dropped() {
+    let server = start(config());
+    let mut client = server.client();
+    ask(&mut client, "subscribe a", "Ok(true)");
+    // Its answer does not reach the client either.
+    client.write(text("first "));
+    client.expect(&Frame { first: 0x01, ..Frame::text("") });
+    client.write(text("publish a"));
+    server.stats_when(|stats| stats.publications == 1);
+    server.handle().publish("a", "from outside").unwrap();
+    server.stats_when(|stats| stats.publications == 2);
+    client.write(text("last the end"));
+    client.expect(&Frame { first: 0x80, ..Frame::text("the end") });
+    client.expect(&Frame::text("Queued"));
+    let stats = server.stats_when(|stats| stats.messages_received == 4);
+    assert_eq!((stats.deliveries, stats.messages_dropped), (1, 2), "{stats:?}");
+    ask(&mut client, "publish a", "publish a");
+    client.expect(&Frame::text("Ok(())"));
 }
 
 #[test]

@@ -209,7 +209,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, shared, .. } = self;
         match slots.at(key) {
             Some(Peer { stage: Stage::Open, link, state, .. }) => {
-                Connection { key, state, link, shared }.send(message);
+                let mut connection = Connection { key, state, link, shared };
+                let sent = connection.send(message);
+                connection.count_interrupting(sent);
                 true
             }
             Some(_) | None => false,
@@ -223,7 +225,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         shared.dirty.set_fans_out(true);
         for &key in keys {
             if let Some(Peer { stage: Stage::Open, link, state, .. }) = slots.at(key) {
-                Connection { key, state, link, shared }.send_prepared(&mut prepared);
+                let mut connection = Connection { key, state, link, shared };
+                let sent = connection.send_prepared(&mut prepared);
+                connection.count_interrupting(sent);
             }
         }
         shared.dirty.set_fans_out(false);

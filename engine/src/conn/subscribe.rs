@@ -25,7 +25,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         shared.dirty.set_fans_out(true);
         let visit = |key, _tag| {
             if let Some(Peer { stage: Stage::Open, link, state, .. }) = slots.at(key) {
-                Connection { key, state, link, shared }.send_prepared(&mut prepared);
+                let mut connection = Connection { key, state, link, shared };
+                let sent = connection.send_prepared(&mut prepared);
+                connection.count_interrupting(sent);
             }
         };
         let reached = topics.publish(publication.topic.as_topic(), except, visit);
@@ -107,7 +109,8 @@ impl<S> Connection<'_, S> {
         let except = is_at_once.then(|| self.id());
         let publication = Publication::new(topic, post, except)?;
         if is_at_once {
-            self.send(publication.post.message.payload());
+            let sent = self.send(publication.post.message.payload());
+            self.count_interrupting(sent);
         }
         self.shared.handle.send_publication(publication)
     }

@@ -276,7 +276,8 @@ impl<S> Connection<'_, S> {
     }
 
     /// Sends a fragment of a message; `fin` marks its last. All have the kind of the first, and no
-    /// other message may come between.
+    /// other message may come between: what is published meanwhile, or sent through a
+    /// [`Handle`], does not reach this connection and is counted as dropped.
     pub fn send_fragment<'m>(&mut self, fragment: impl Into<Payload<'m>>, fin: bool) -> Sent {
         let fragment = fragment.into();
         let kind = if fin { Kind::Message } else { Kind::Part };
@@ -450,6 +451,14 @@ impl<S> Connection<'_, S> {
         self.append(size, Kind::Message, |link, workspace, now| {
             link.enqueue(message, policy, workspace, now)
         })
+    }
+
+    /// Counts a message of another's that this connection could not take, because its own handler
+    /// is in the middle of one. All other ways in which it may be lost are counted already.
+    pub(super) const fn count_interrupting(&mut self, sent: Sent) {
+        if matches!(sent, Sent::Misused(_)) {
+            self.shared.stats.messages_dropped += 1;
+        }
     }
 
     /// Takes note of a message that has arrived.
