@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,9 +83,14 @@ impl<H: Handler> Simulation<H> {
         Ok(Self { worker, world, handle, random: Random::new(!seed) })
     }
 
-    /// A client connects.
+    /// A client connects, from the machine that the server is on.
     pub fn connect(&mut self) -> Peer {
-        Peer(self.world.borrow_mut().connect())
+        self.connect_from(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// A client connects from another machine.
+    pub fn connect_from(&mut self, address: IpAddr) -> Peer {
+        Peer(self.world.borrow_mut().connect(address))
     }
 
     /// A client sends bytes.
@@ -142,6 +148,12 @@ impl<H: Handler> Simulation<H> {
         self.with(peer, |socket| socket.closed)
     }
 
+    /// Whether everything that was sent, on either side, has been received on the other.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.world.borrow().is_quiet()
+    }
+
     /// One turn of the loop. `false`: the server was stopped and has ended.
     ///
     /// # Errors
@@ -150,7 +162,24 @@ impl<H: Handler> Simulation<H> {
     /// # Panics
     /// When the engine breaks a promise to the kernel. That is what a simulation is for.
     pub fn turn(&mut self) -> io::Result<bool> {
-        let serves = self.worker.turn()?;
+        self.turn_with(|_| ())
+    }
+
+    /// One turn, of whose order something is known: `before_mail` is called when the handler has
+    /// been told of what has completed, and before anything is read that was asked through a
+    /// [`Handle`] or published. So whoever has subscribed by then is who a publication reaches.
+    ///
+    /// # Errors
+    /// As [`Simulation::turn`].
+    ///
+    /// # Panics
+    /// As [`Simulation::turn`].
+    pub fn turn_with(&mut self, before_mail: impl FnOnce(&mut H)) -> io::Result<bool> {
+        let serves = self.worker.turn_begin()?;
+        if serves {
+            before_mail(self.worker.handler());
+            self.worker.turn_end();
+        }
         self.check();
         Ok(serves)
     }
@@ -215,6 +244,12 @@ impl<H: Handler> Simulation<H> {
     #[must_use]
     pub fn census(&mut self) -> (u64, u64) {
         self.worker.census()
+    }
+
+    /// Different patterns that connections have subscribed.
+    #[must_use]
+    pub const fn patterns(&self) -> usize {
+        self.worker.patterns()
     }
 
     /// The handler.

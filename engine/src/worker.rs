@@ -93,6 +93,15 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
     /// One turn of the loop. `false`: the server has been stopped and nothing is left.
     pub(crate) fn turn(&mut self) -> io::Result<bool> {
+        let serves = self.turn_begin()?;
+        if serves {
+            self.turn_end();
+        }
+        Ok(serves)
+    }
+
+    /// The first half of a turn: what has completed. `false` as for the whole.
+    pub(crate) fn turn_begin(&mut self) -> io::Result<bool> {
         let stops = !matches!(self.stopping, Stopping::No);
         if stops && self.connections.count() == 0 && self.finish()? {
             return Ok(false);
@@ -109,6 +118,12 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         }
         self.completions = completions;
         self.connections.handle_deferred();
+        Ok(true)
+    }
+
+    /// The second half: mail, deadlines, and what leaves.
+    pub(crate) fn turn_end(&mut self) {
+        let now = self.connections.now();
         self.read_mail();
         self.connections.expire();
         self.pass(now);
@@ -116,7 +131,6 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         if self.publisher.is_due(self.connections.stats(), now) {
             self.publisher.publish(self.connections.collect(), now);
         }
-        Ok(true)
     }
 
     #[cfg(feature = "simulation")]
@@ -134,6 +148,12 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     #[cfg(feature = "simulation")]
     pub(crate) const fn connections(&self) -> usize {
         self.connections.count()
+    }
+
+    /// Different patterns that its connections have subscribed.
+    #[cfg(feature = "simulation")]
+    pub(crate) const fn patterns(&self) -> usize {
+        self.connections.patterns()
     }
 
     /// Receive buffers that wait for the next turn.

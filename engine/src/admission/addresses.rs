@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const SHARDS: u32 = 64;
 
 /// Where a connection is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place(NonZeroU32);
 
 impl Place {
@@ -89,6 +89,25 @@ impl Addresses {
         }
         indexes.insert(prefix, index);
         Some(place)
+    }
+
+    /// That it counts these places, as often as they are here, and no others.
+    #[cfg(feature = "simulation")]
+    pub(super) fn check(&self, places: &[Place]) {
+        let mut counted = 0;
+        for (number, shard) in (0..).zip(&self.shards) {
+            let Shard { indexes, entries, .. } = &*lock(shard);
+            for &index in indexes.values() {
+                let place = Place::new(number, index);
+                let count = places.iter().filter(|it| Some(**it) == place).count();
+                let entry = entries.get(index).map(|entry| entry.count);
+                assert_eq!(entry, Some(count), "an address is counted wrong");
+                assert!(count <= self.count_max, "{count} connections of an address");
+                counted += count;
+            }
+        }
+        let anywhere = places.iter().filter(|place| **place == Place::ANYWHERE).count();
+        assert_eq!(counted + anywhere, places.len(), "a place is of no address");
     }
 
     /// Counts a connection no more.

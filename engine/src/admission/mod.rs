@@ -77,6 +77,19 @@ impl Admission {
         debug_assert!(before > 0, "a place was left twice");
     }
 
+    /// That it counts these places, all of its only worker, and no others.
+    ///
+    /// # Panics
+    /// When it does not, or more than it may.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn check(&self, places: &[Place]) {
+        assert_eq!(self.count.load(Ordering::Relaxed), places.len(), "places are counted wrong");
+        assert!(places.len() <= self.count_max, "{} connections of the server", places.len());
+        if let Some(addresses) = &self.addresses {
+            addresses.check(places);
+        }
+    }
+
     fn leave_address(&self, place: Place) {
         if let Some(addresses) = &self.addresses {
             addresses.leave(place);

@@ -1,7 +1,9 @@
 //! What holds between two turns of the loop, checked connection by connection in a simulation.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
+use crate::admission::Place;
 use crate::config::Config;
 use crate::conn::connections::Connections;
 use crate::conn::dirty::Mark;
@@ -41,6 +43,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let resumed: HashSet<Key> = self.shared.resumed.iter().copied().collect();
         let keys: Vec<Key> = self.keys().collect();
         assert_eq!(keys.len(), self.count(), "the table is out of step");
+        self.check_places(&keys);
+        let fans_out = self.shared.dirty.waits() && self.has_work();
         let mut beliefs = Vec::with_capacity(keys.len());
         for key in keys {
             self.check_deadline(key);
@@ -51,11 +55,44 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             assert!(is_read, "nobody reads {key:?}: {:?}", peer.stage);
             let resumes = peer.link.flow != Flow::Resuming || resumed.contains(&key);
             assert!(resumes || !peer.is_stopped(), "{key:?} will not resume");
+            let has_turn = peer.link.dirty != Mark::Later || fans_out;
+            assert!(has_turn, "{key:?} is left out of a fan-out");
+            let is_told = matches!(peer.stage, Stage::Open);
+            let subscriptions = self.shared.topics.subscription_count(key);
+            assert!(is_told || subscriptions == 0, "{key:?} has ended and is subscribed");
             check_flights(key, peer);
             check_size(key, peer, self.shared.config());
             beliefs.push(belief(peer));
         }
         beliefs
+    }
+
+    /// Whoever has a place is counted, nobody else is, and no limit is passed.
+    fn check_places(&mut self, keys: &[Key]) {
+        let Self { slots, driver, openings, .. } = self;
+        let mut openings_count = 0;
+        let mut places = Vec::new();
+        let mut addresses: HashMap<Place, IpAddr> = HashMap::new();
+        for key in keys {
+            let Some(peer) = slots.at(*key) else { continue };
+            let is_opening = matches!(peer.stage, Stage::Opening(_));
+            openings_count += usize::from(is_opening);
+            assert!(peer.place.is_some() || !is_opening, "{key:?} has no place");
+            let Some(place) = peer.place else { continue };
+            places.push(place);
+            if place != Place::ANYWHERE
+                && let Some(address) = driver.peer_address(peer.descriptor)
+            {
+                let known = addresses.insert(place, address.ip());
+                assert!(known.is_none_or(|known| known == address.ip()), "{known:?} is {address}");
+            }
+        }
+        let config = self.shared.config();
+        assert_eq!(openings.count(), openings_count, "handshakes are counted wrong");
+        assert!(openings_count <= config.handshakes_max, "{openings_count} handshakes");
+        assert_eq!(self.placed, places.len(), "places are counted wrong");
+        assert!(self.placed <= config.connections_max, "{} connections", self.placed);
+        self.admission.check(&places);
     }
 
     fn check_deadline(&mut self, key: Key) {

@@ -132,6 +132,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.shared.spent = Spent::default();
     }
 
+    /// The time of this turn.
+    pub(crate) const fn now(&self) -> Time {
+        self.shared.now
+    }
+
     /// Ends a turn: what it left to do goes to the driver.
     pub(crate) fn end_turn(&mut self) {
         self.release();
@@ -185,6 +190,12 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
         }
         (opening, open)
+    }
+
+    /// Different patterns that have been subscribed.
+    #[cfg(feature = "simulation")]
+    pub(crate) const fn patterns(&self) -> usize {
+        self.shared.topics.pattern_count()
     }
 
     /// Adds what was counted below and beside to what has been counted here.

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,8 +105,7 @@ impl Driver for Sim {
     }
 
     fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr> {
-        let port = u16::try_from(descriptor.0).ok()?;
-        Some((Ipv4Addr::LOCALHOST, port).into())
+        self.world.borrow().peer_address(descriptor)
     }
 
     fn enters(&self) -> u64 {

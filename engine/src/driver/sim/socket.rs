@@ -1,12 +1,15 @@
 //! A connection of the simulation's, both ends of it.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use crate::driver::Key;
 
 /// Both ends of a connection.
 #[derive(Debug)]
 pub(crate) struct Socket {
+    /// The peer's.
+    pub(super) address: IpAddr,
     /// Sent by the peer, not yet received.
     pub(crate) inbound: VecDeque<u8>,
     /// The peer has ended its side.
@@ -55,8 +58,9 @@ pub(crate) struct Untold {
 
 impl Socket {
     /// A peer has connected, and takes everything.
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(address: IpAddr) -> Self {
         Self {
+            address,
             inbound: VecDeque::new(),
             peer_ended: false,
             reset: false,

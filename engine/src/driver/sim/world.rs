@@ -2,6 +2,7 @@
 //! What the engine must not do is asserted here; what chance makes of it is in `progress`.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::driver::sim::faults::Faults;
 use crate::driver::sim::journal::Journal;
@@ -56,11 +57,19 @@ impl World {
     }
 
     /// A peer connects.
-    pub(crate) fn connect(&mut self) -> Descriptor {
+    pub(crate) fn connect(&mut self, address: IpAddr) -> Descriptor {
         let descriptor = Descriptor(i32::try_from(self.sockets.len()).unwrap_or(i32::MAX));
-        self.sockets.push(Socket::new());
+        self.sockets.push(Socket::new(address));
         self.backlog.push_back(descriptor);
         descriptor
+    }
+
+    /// Who is at the other end. The kernel does not know any more once the connection has been
+    /// reset.
+    pub(crate) fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr> {
+        let socket = self.sockets.get(usize::try_from(descriptor.0).ok()?)?;
+        let port = u16::try_from(descriptor.0 % 0x1_0000).ok()?;
+        (!socket.reset).then(|| (socket.address, port).into())
     }
 
     /// The buffers that the engine has.
@@ -71,6 +80,13 @@ impl World {
             .filter(|it| matches!(it, Completion::Received { result: Ok(Some(_)), .. }))
             .count();
         self.buffer_count - self.buffers.len() - queued
+    }
+
+    /// Whether nothing is under way in any direction.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut open = self.sockets.iter().filter(|socket| !socket.closed);
+        self.queue.is_empty()
+            && open.all(|socket| socket.inbound.is_empty() && socket.send.is_none())
     }
 
     /// The descriptors that the engine has, and what it may believe to be in flight on each.
