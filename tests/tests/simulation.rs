@@ -23,6 +23,8 @@ mod client;
 mod run;
 #[path = "simulation/scenes.rs"]
 mod scenes;
+#[path = "simulation/topics.rs"]
+mod topics;
 
 use run::{Run, Tally};
 
@@ -45,6 +47,7 @@ fn run_all(faults: Faults) {
         let tally = Run::new(seed, faults).all();
         sum.connections += tally.connections;
         sum.messages += tally.messages;
+        sum.deliveries += tally.deliveries;
         sum.turns += tally.turns;
     };
     (0..FIXED).for_each(&mut run);
@@ -57,6 +60,7 @@ fn run_all(faults: Faults) {
     }
     eprintln!("{sum:?}");
     assert!(sum.connections > 20 * FIXED && sum.messages > 200 * FIXED, "too little: {sum:?}");
+    assert!(sum.deliveries > 50 * FIXED, "too little: {sum:?}");
 }
 
 #[test]

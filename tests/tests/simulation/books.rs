@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ringwire::{
-    Cause, Chunk, Closed, Config, Connection, ConnectionId, Handler, Message, Misuse, Overflow,
-    OwnedMessage, Prepared, Request, Response, Sent, SlowConsumer, Upgrade,
+    Cause, Chunk, Closed, Config, Connection, ConnectionId, Handle, Handler, Message, Misuse,
+    Overflow, OwnedMessage, Prepared, PublishError, Request, Response, Sent, SlowConsumer, Upgrade,
 };
 
 use crate::chance::Chance;
+use crate::topics::{Mail, Publication, TOPICS, Topics};
 
 /// Bytes that the last message may need besides its own: a header, its place in the backlog, and
 /// what a compressor adds to what it cannot make smaller.
@@ -18,7 +19,14 @@ pub(crate) struct Books {
     pub(crate) ledgers: Vec<Ledger>,
     /// In how many of a hundred calls it does more than to echo.
     pub(crate) mischief: usize,
+    /// In how many it subscribes or publishes.
+    pub(crate) talk: usize,
     pub(crate) chance: Chance,
+    pub(crate) topics: Topics,
+    /// Who asks is let in.
+    pub(crate) welcomes: bool,
+    /// Once the worker has started.
+    pub(crate) handle: Option<Handle>,
     /// Chunks are sent on as they come.
     relays: bool,
     low: usize,
@@ -35,8 +43,15 @@ pub(crate) struct Totals {
     pub(crate) closed: u64,
     pub(crate) received: u64,
     pub(crate) taken: u64,
+    /// Taken, and dropped later.
     pub(crate) dropped: u64,
+    /// Not taken, and counted as dropped.
+    pub(crate) refused: u64,
+    /// Sent by mail, to connections that were open then. Some may not have been taken.
+    pub(crate) mailed: u64,
     pub(crate) drained: u64,
+    /// Requests that the handler was asked about.
+    pub(crate) asked: u64,
 }
 
 /// One connection's.
@@ -44,12 +59,12 @@ pub(crate) struct Totals {
 pub(crate) struct Ledger {
     pub(crate) id: Option<ConnectionId>,
     pub(crate) received: Vec<OwnedMessage>,
-    /// What `send` has taken.
-    pub(crate) taken: Vec<OwnedMessage>,
-    /// Of these, what was reported as dropped.
+    /// What `send` has taken, and what has come by mail, in the order in which it is to leave.
+    pub(crate) owed: Vec<OwnedMessage>,
+    /// How much of it `send` has taken.
+    pub(crate) taken: u64,
+    /// Of all of it, what was reported as dropped.
     pub(crate) dropped: u64,
-    /// Messages that others than the handler have sent.
-    pub(crate) outside: Vec<OwnedMessage>,
     pub(crate) opened: bool,
     error: Option<(&'static str, &'static str)>,
     pub(crate) closed: Option<(&'static str, &'static str)>,
@@ -76,8 +91,36 @@ impl Books {
         let relays = chance.once_in(2);
         let (low, high) = (config.outbox_low, config.outbox_high);
         let size_max = config.outbox_size_max;
-        let (ledgers, totals) = (Vec::new(), Totals::default());
-        Self { ledgers, mischief, chance, relays, low, high, size_max, totals }
+        Self {
+            ledgers: Vec::new(),
+            mischief,
+            talk: 0,
+            chance,
+            topics: Topics::new(config),
+            welcomes: false,
+            handle: None,
+            relays,
+            low,
+            high,
+            size_max,
+            totals: Totals::default(),
+        }
+    }
+
+    /// The worker reads its mail: what comes of it is sent now.
+    pub(crate) fn read_mail(&mut self) {
+        for (client, message) in self.topics.read() {
+            self.owe(client, message);
+        }
+    }
+
+    /// A message is sent that did not come from `send`.
+    fn owe(&mut self, client: usize, message: OwnedMessage) {
+        let ledger = &mut self.ledgers[client];
+        if ledger.opened && ledger.closed.is_none() {
+            ledger.owed.push(message);
+            self.totals.mailed += 1;
+        }
     }
 
     fn ledger(&mut self, connection: &mut Connection<'_, Told>) -> &mut Ledger {
@@ -114,7 +157,10 @@ impl Books {
         match sent {
             Sent::Queued => assert!(buffered <= high, "{buffered} bytes are no backlog"),
             Sent::Backlogged => assert!(buffered > high, "{buffered} bytes are a backlog"),
-            Sent::Dropped => return assert!(was_open, "dropped after the end"),
+            Sent::Dropped => {
+                self.totals.refused += 1;
+                return assert!(was_open, "dropped after the end");
+            }
             Sent::Closed => return assert!(!connection.is_open(), "refused without a reason"),
             Sent::Misused(misuse) => {
                 let ledger = self.ledger(connection);
@@ -127,7 +173,8 @@ impl Books {
         self.totals.taken += 1;
         let ledger = self.ledger(connection);
         ledger.backlogged |= sent == Sent::Backlogged;
-        ledger.taken.push(message);
+        ledger.taken += 1;
+        ledger.owed.push(message);
     }
 
     fn terminate(&mut self, connection: &mut Connection<'_, Told>) {
@@ -138,6 +185,9 @@ impl Books {
 
     /// Does something of its own accord, now and then.
     fn act(&mut self, connection: &mut Connection<'_, Told>) {
+        if self.chance.below(100) < self.talk {
+            self.take_part(connection);
+        }
         if self.chance.below(100) >= self.mischief {
             return;
         }
@@ -175,6 +225,64 @@ impl Books {
 }
 
 impl Books {
+    /// Subscribes, takes a subscription back, or publishes.
+    fn take_part(&mut self, connection: &mut Connection<'_, Told>) {
+        let number = connection.state().number.unwrap();
+        let ledger = &self.ledgers[number];
+        let has_ended = ledger.error.is_some() || ledger.closed.is_some();
+        match self.chance.below(8) {
+            0..2 => self.subscribe(connection),
+            // One that is about to be told of its end has no subscriptions any more.
+            2 if connection.is_open() || has_ended => {
+                let (pattern, name) = Topics::pattern(&mut self.chance);
+                let expected = self.topics.unsubscribe(number, name);
+                assert_eq!(connection.unsubscribe(pattern), expected);
+            }
+            2..4 => self.publish_outside(),
+            kind => self.publish(connection, kind < 6),
+        }
+    }
+
+    fn subscribe(&mut self, connection: &mut Connection<'_, Told>) {
+        let (pattern, name) = Topics::pattern(&mut self.chance);
+        let number = connection.state().number.unwrap();
+        let is_open = connection.is_open();
+        let expected = if is_open { self.topics.subscribe(number, name) } else { Ok(false) };
+        assert_eq!(connection.subscribe(pattern), expected);
+    }
+
+    /// Publishes for a connection, which has the message as well or has it not.
+    fn publish(&mut self, connection: &mut Connection<'_, Told>, to_all: bool) {
+        let number = connection.state().number.unwrap();
+        let topic = self.chance.of(&TOPICS);
+        let message = self.topics.message(&mut self.chance);
+        let was_open = connection.is_open();
+        let published = match to_all {
+            true => connection.publish(topic, message.clone()),
+            false => connection.publish_to_others(topic, message.clone()),
+        };
+        if to_all && was_open && self.topics.subscribers(topic).contains(&number) {
+            self.owe(number, message.clone());
+            self.ledgers[number].backlogged |= connection.buffered() > self.high;
+        }
+        self.post(&published, Publication { topic, message, except: Some(number) });
+    }
+
+    /// Publishes as another thread would.
+    pub(crate) fn publish_outside(&mut self) {
+        let Some(handle) = self.handle.clone() else { return };
+        let topic = self.chance.of(&TOPICS);
+        let message = self.topics.message(&mut self.chance);
+        let published = handle.publish(topic, message.clone());
+        self.post(&published, Publication { topic, message, except: None });
+    }
+
+    fn post(&mut self, published: &Result<(), PublishError>, publication: Publication) {
+        let full = Err(PublishError::Workers(vec![0]));
+        assert!(published.is_ok() || *published == full, "{published:?}");
+        self.topics.post(published.is_ok(), Mail::Publish(publication));
+    }
+
     /// Sends a chunk on as a fragment.
     fn relay(&mut self, connection: &mut Connection<'_, Told>, chunk: &Chunk<'_>) {
         let sent = connection.send_fragment(chunk, chunk.is_last);
@@ -183,7 +291,8 @@ impl Books {
         match sent {
             Sent::Queued | Sent::Backlogged if chunk.is_last => {
                 let bytes = ledger.partial.clone();
-                ledger.taken.push(match &chunk.part {
+                ledger.taken += 1;
+                ledger.owed.push(match &chunk.part {
                     Message::Text(_) => OwnedMessage::Text(String::from_utf8(bytes).unwrap()),
                     Message::Binary(_) => OwnedMessage::Binary(bytes),
                 });
@@ -191,7 +300,10 @@ impl Books {
             }
             Sent::Queued | Sent::Backlogged | Sent::Closed => {}
             // What follows could not be told from the message that lacks a part.
-            Sent::Dropped => self.terminate(connection),
+            Sent::Dropped => {
+                self.totals.refused += 1;
+                self.terminate(connection);
+            }
             Sent::Misused(misuse) => panic!("{misuse}"),
         }
     }
@@ -212,10 +324,19 @@ impl Handler for Books {
     fn upgrade(&mut self, request: &Request<'_>) -> Upgrade<Told> {
         let number = request.path().strip_prefix('/').and_then(|path| path.parse().ok());
         assert!(number.is_some_and(|number: usize| number < self.ledgers.len()));
-        if self.chance.once_in(30) {
+        self.totals.asked += 1;
+        if self.chance.below(100) < self.talk {
+            self.publish_outside();
+        }
+        if !self.welcomes && self.chance.once_in(30) {
             return Upgrade::refuse(Response::text(403, "Not today.\n"));
         }
         Upgrade::accept().state(Told { number }).streaming(self.chance.once_in(3))
+    }
+
+    fn request(&mut self, _: &Request<'_>) -> Response {
+        self.totals.asked += 1;
+        Response::text(426, "Upgrade.\n").header("Upgrade", "websocket")
     }
 
     fn open(&mut self, connection: &mut Connection<'_, Told>) {
@@ -225,6 +346,9 @@ impl Handler for Books {
         (ledger.opened, ledger.id) = (true, Some(id));
         self.totals.opened += 1;
         self.send(connection, OwnedMessage::Text("welcome".to_owned()));
+        for _ in 0..self.talk.min(3) {
+            self.subscribe(connection);
+        }
         self.act(connection);
     }
 
@@ -266,6 +390,12 @@ impl Handler for Books {
         self.act(connection);
     }
 
+    fn pong(&mut self, connection: &mut Connection<'_, Told>, _: &[u8], _: Option<Duration>) {
+        let ledger = self.ledger(connection);
+        assert!(ledger.opened && ledger.closed.is_none(), "a pong after the end");
+        self.act(connection);
+    }
+
     fn drain(&mut self, connection: &mut Connection<'_, Told>) {
         assert!(connection.buffered() <= self.low, "nothing has drained");
         let ledger = self.ledger(connection);
@@ -285,6 +415,7 @@ impl Handler for Books {
     }
 
     fn error(&mut self, connection: &mut Connection<'_, Told>, cause: &Cause) {
+        self.topics.end(connection.state().number.unwrap());
         let ledger = self.ledger(connection);
         assert!(ledger.opened && ledger.closed.is_none(), "an error after the end");
         assert_eq!(ledger.error.replace(cause.labels()), None, "an error too many");
@@ -295,6 +426,7 @@ impl Handler for Books {
 
     fn close(&mut self, connection: &mut Connection<'_, Told>, closed: Closed<'_>) {
         let labels = closed.cause.labels();
+        self.topics.end(connection.state().number.unwrap());
         let ledger = self.ledger(connection);
         assert!(ledger.opened, "closed without having been opened");
         assert_eq!(ledger.closed.replace(labels), None, "closed twice");

@@ -3,20 +3,24 @@
 use ringwire::OwnedMessage;
 use ringwire::simulation::Simulation;
 
-use crate::books::{Books, Ledger};
+use crate::books::{Books, Ledger, Totals};
 use crate::client::Client;
+use crate::topics::Counts;
 
 /// Compares both ends of a connection, at any time.
 pub(crate) fn check(client: &Client, ledger: &Ledger) {
     assert!(client.sent.starts_with(&ledger.received), "the handler was given something else");
-    let (ours, others): (Vec<_>, Vec<_>) = client.got.iter().partition(|got| !is_outside(got));
-    let gaps = gaps(&ours, &ledger.taken);
+    // Each message once, in the order in which it was sent, whoever has sent it.
+    gaps(client.got.iter(), ledger.owed.iter());
+    // What came by mail may not have been taken, and nobody was told.
+    let (got, owed) = (client.got.iter(), ledger.owed.iter());
+    let gaps = gaps(got.filter(is_taken), owed.filter(is_taken));
     assert!(gaps <= ledger.dropped, "{gaps} messages are missing, {} reported", ledger.dropped);
-    // Those are not taken one by one, so that any may have been refused.
-    let _refused = self::gaps(&others, &ledger.outside);
-    if client.closed.is_some() && ledger.outside.is_empty() {
+    if client.closed.is_some() {
         // All that was taken stands before the close frame.
-        assert_eq!(missing(client, ledger), ledger.dropped, "lost before the close frame");
+        let Missing { all, taken } = missing(client, ledger);
+        assert!(taken <= ledger.dropped, "lost before the close frame");
+        assert!(all >= ledger.dropped, "dropped, and sent all the same");
     }
 }
 
@@ -38,31 +42,44 @@ pub(crate) fn check_end(client: &Client, ledger: &Ledger) {
     }
 }
 
-/// Messages that were taken and have not come.
-pub(crate) fn missing(client: &Client, ledger: &Ledger) -> u64 {
-    let got = client.got.iter().filter(|got| !is_outside(got)).count();
-    u64::try_from(ledger.taken.len() - got).unwrap()
+/// Messages that have not come.
+pub(crate) struct Missing {
+    /// Of all.
+    pub(crate) all: u64,
+    /// Of those that `send` has taken.
+    pub(crate) taken: u64,
 }
 
-/// Whether it was sent by others than the handler.
-fn is_outside(message: &OwnedMessage) -> bool {
-    matches!(message, OwnedMessage::Text(text) if text.starts_with("outside"))
+/// What has been sent and has not come.
+pub(crate) fn missing(client: &Client, ledger: &Ledger) -> Missing {
+    let taken = wide(client.got.iter().filter(is_taken).count());
+    let all = wide(ledger.owed.len() - client.got.len());
+    Missing { all, taken: ledger.taken - taken }
+}
+
+/// Whether `send` has said what became of it.
+fn is_taken(message: &&OwnedMessage) -> bool {
+    let bytes = message.payload().as_bytes();
+    !bytes.starts_with(b"outside") && !bytes.starts_with(b"topic")
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap()
 }
 
 /// Finds each of `got` in `owed`, in order, and says how many had to be passed over.
-fn gaps(got: &[&OwnedMessage], owed: &[OwnedMessage]) -> u64 {
-    let (mut owed, mut gaps) = (owed.iter(), 0);
-    for (index, got) in got.iter().enumerate() {
-        let before = owed.len();
-        let found = owed.position(|owed| owed == *got);
+fn gaps<'a>(
+    got: impl Iterator<Item = &'a OwnedMessage>,
+    mut owed: impl Iterator<Item = &'a OwnedMessage>,
+) -> u64 {
+    let mut gaps = 0;
+    for (index, got) in got.enumerate() {
+        let found = owed.position(|owed| owed == got);
         let size = got.payload().as_bytes().len();
-        assert!(
-            found.is_some(),
-            "message {index} of {size} bytes is not owed, or not now, with {before} left"
-        );
+        assert!(found.is_some(), "message {index} of {size} bytes is not owed, or not now");
         gaps += found.unwrap_or_default();
     }
-    u64::try_from(gaps).unwrap()
+    wide(gaps)
 }
 
 /// Every connection and every message is counted in one place at any time.
@@ -73,9 +90,24 @@ pub(crate) fn check_stats(simulation: &mut Simulation<Books>) {
     let over = stats.refused.total() + stats.unanswered.total();
     assert_eq!(stats.accepted, opening + over + stats.opened);
     assert_eq!(stats.opened, open + stats.ended.total());
-    let totals = simulation.handler().totals;
+    let patterns = simulation.patterns();
+    let Books { totals, topics, .. } = simulation.handler();
+    assert_eq!(patterns, topics.pattern_count(), "what is subscribed");
+    let Counts { publications, deliveries, mails } = topics.counts;
+    let counted = (stats.publications, stats.deliveries, stats.mails);
+    assert_eq!(counted, (publications, deliveries, mails), "what was published");
     assert_eq!((stats.opened, stats.ended.total()), (totals.opened, totals.closed));
     assert_eq!(stats.messages_received, totals.received);
-    assert!(stats.messages_sent >= totals.taken);
-    assert!(stats.messages_dropped >= totals.dropped);
+    // What came by mail was queued, or dropped at once, or its connection closes.
+    let dropped = stats.messages_dropped.checked_sub(totals.dropped + totals.refused);
+    let dropped = dropped.expect("drops that nobody has counted");
+    let mailed = stats.messages_sent.checked_sub(totals.taken).expect("more taken than sent");
+    assert!(mailed + dropped <= totals.mailed, "{mailed} sent and {dropped} dropped: {totals:?}");
+}
+
+/// Mail that was dropped at once, which is counted and nobody is told.
+pub(crate) fn dropped_at_once(simulation: &mut Simulation<Books>) -> u64 {
+    let dropped = simulation.stats().messages_dropped;
+    let Totals { dropped: told, refused, .. } = simulation.handler().totals;
+    dropped - told - refused
 }

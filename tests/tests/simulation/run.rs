@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringwire::simulation::{Faults, Simulation};
+use ringwire::topic::{Pattern, TopicLimits};
 use ringwire::{
     Compression, Config, ConnectionId, HandleError, Limits, OwnedMessage, SlowConsumer,
 };
@@ -10,8 +11,9 @@ use ringwire_protocol::deflate::Offer;
 
 use crate::books::{Books, policy};
 use crate::chance::Chance;
-use crate::check::{check, check_end, check_stats, missing};
+use crate::check::{Missing, check, check_end, check_stats, dropped_at_once, missing};
 use crate::client::{Client, Stage};
+use crate::topics::Mail;
 
 /// A simulation, who takes part in it, and the chance that decides.
 pub(crate) struct Run {
@@ -23,8 +25,6 @@ pub(crate) struct Run {
     config: Config,
     /// Messages that others than the handler have sent.
     outside: usize,
-    /// Mail since the last turn.
-    mails: usize,
     /// Connections that are no more, whose names another may bear if anything is wrong.
     gone: Vec<(usize, ConnectionId)>,
     /// Everything that was owed has come.
@@ -38,6 +38,7 @@ pub(crate) struct Run {
 pub(crate) struct Tally {
     pub(crate) connections: u64,
     pub(crate) messages: u64,
+    pub(crate) deliveries: u64,
     pub(crate) turns: u64,
 }
 
@@ -52,8 +53,10 @@ impl Run {
         let mut chance = Chance::new(seed);
         let config = config(&mut chance);
         let mischief = chance.of(&[0, 0, 3, 15]);
-        let books = Books::new(&config, mischief, Chance::new(!seed));
-        let simulation = Simulation::new(seed, config.clone(), faults, books).unwrap();
+        let mut books = Books::new(&config, mischief, Chance::new(!seed));
+        books.talk = chance.of(&[0, 10, 60]);
+        let mut simulation = Simulation::new(seed, config.clone(), faults, books).unwrap();
+        simulation.handler().handle = Some(simulation.handle());
         let (clients, tally) = (Vec::new(), Tally::default());
         Self {
             seed,
@@ -63,7 +66,6 @@ impl Run {
             faults,
             config,
             outside: 0,
-            mails: 0,
             gone: Vec::new(),
             settled: false,
             stopped: false,
@@ -94,6 +96,7 @@ impl Run {
         let stats = self.simulation.stats();
         self.tally.connections = stats.accepted;
         self.tally.messages = stats.messages_received + stats.messages_sent;
+        self.tally.deliveries = stats.deliveries;
         self.tally.turns = stats.turns;
         self.tally
     }
@@ -114,8 +117,7 @@ impl Run {
 
     /// One turn, and what it has brought to each client. `false`: the server has ended.
     fn turn(&mut self) -> bool {
-        let serves = self.simulation.turn().unwrap();
-        self.mails = 0;
+        let serves = self.simulation.turn_with(Books::read_mail).unwrap();
         check_stats(&mut self.simulation);
         let Self { simulation, clients, gone, .. } = self;
         clients.retain_mut(|client| {
@@ -144,40 +146,36 @@ impl Run {
             return;
         }
         for _ in 0..self.chance.of(&[1, 1, 20]) {
-            let full = self.mails >= self.config.mailbox_size;
-            let expected = if full { Err(HandleError::Full) } else { Ok(()) };
             let (number, id) = self.chance.of(&ids);
             let message = OwnedMessage::Text(format!("outside {}", self.outside));
             self.outside += 1;
-            let mut note = |number: usize| {
-                let ledger = &mut self.simulation.handler().ledgers[number];
-                if !full {
-                    ledger.outside.push(message.clone());
-                }
-            };
-            match self.chance.below(14) {
-                12 => assert_eq!(handle.pause(id), expected),
-                13 => assert_eq!(handle.resume(id), expected),
+            let books = self.simulation.handler();
+            let (sent, mail) = match self.chance.below(20) {
                 0 => {
-                    assert_eq!(handle.close(id, 4000, "from outside"), expected);
-                    self.simulation.handler().ledgers[number].left = true;
+                    books.ledgers[number].left = true;
+                    (handle.close(id, 4000, "from outside"), Mail::Other)
                 }
                 1..4 => {
-                    let all: Vec<ConnectionId> = ids.iter().map(|(_, id)| *id).collect();
-                    ids.iter().for_each(|(number, _)| note(*number));
-                    let sent = handle.send_many(&all, message);
+                    let (numbers, all): (Vec<usize>, Vec<ConnectionId>) =
+                        ids.iter().copied().unzip();
+                    let sent = handle.send_many(&all, message.clone());
                     let sent = sent.map_err(|undelivered| {
                         assert_eq!(undelivered.connections, all);
                         undelivered.error
                     });
-                    assert_eq!(sent, expected);
+                    (sent, Mail::Send(numbers, message))
                 }
-                _ => {
-                    note(number);
-                    assert_eq!(handle.send(id, message), expected);
+                4 => (handle.pause(id), Mail::Other),
+                5 => (handle.resume(id), Mail::Other),
+                6..12 if books.talk > 0 => {
+                    books.publish_outside();
+                    continue;
                 }
-            }
-            self.mails += usize::from(!full);
+                _ => (handle.send(id, message.clone()), Mail::Send(vec![number], message)),
+            };
+            let full = Err(HandleError::Full);
+            assert!(sent.is_ok() || sent == full, "{sent:?}");
+            books.topics.post(sent.is_ok(), mail);
         }
     }
 
@@ -188,8 +186,9 @@ impl Run {
             let unsent = std::mem::take(&mut client.unsent);
             self.simulation.send(client.peer, &unsent);
         }
-        // No more mischief, or there would be no end.
-        self.simulation.handler().mischief = 0;
+        // No more mischief and no more talk, or there would be no end.
+        let books = self.simulation.handler();
+        (books.mischief, books.talk) = (0, 0);
         let ids = self.clients.iter().map(|client| client.number);
         let ids: Vec<usize> = ids.collect();
         for number in ids {
@@ -198,18 +197,36 @@ impl Run {
                 while self.simulation.handle().resume(id).is_err() {
                     assert!(self.turn(), "the server has ended");
                 }
+                self.simulation.handler().topics.post(true, Mail::Other);
             }
         }
+        self.await_all();
+        // Whoever has subscribed is reached, now that nothing stands in the way.
+        for _ in 0..20 {
+            self.simulation.handler().publish_outside();
+        }
+        self.await_all();
+        self.settled = true;
+    }
+
+    /// Waits until everything has come that is owed.
+    fn await_all(&mut self) {
         let mut turns = 0;
         while let Some(why) = self.unsettled() {
             assert!(turns < 5000, "{why}");
             assert!(self.turn(), "the server has ended");
             turns += 1;
         }
-        self.settled = true;
+        let mut lost = 0;
         for client in &self.clients {
-            check(client, &self.simulation.handler().ledgers[client.number]);
+            let ledger = &self.simulation.handler().ledgers[client.number];
+            check(client, ledger);
+            let Missing { all, taken } = missing(client, ledger);
+            assert!(taken <= ledger.dropped, "{taken} messages are missing");
+            lost += all - ledger.dropped;
         }
+        let dropped = dropped_at_once(&mut self.simulation);
+        assert!(lost <= dropped, "{lost} are missing of what came by mail, {dropped} dropped");
     }
 
     /// What is still to come, for the first client for which something is.
@@ -217,21 +234,17 @@ impl Run {
         for client in &self.clients {
             let ledger = &self.simulation.handler().ledgers[client.number];
             let (number, stage) = (client.number, client.stage);
-            let is_served = stage == Stage::Open
-                && ledger.received.len() == client.sent.len()
-                && !ledger.backlogged
-                && (missing(client, ledger) == ledger.dropped || !ledger.outside.is_empty());
-            if !is_served {
-                let (sent, received) = (client.sent.len(), ledger.received.len());
-                let (taken, got) = (ledger.taken.len(), client.got.len());
+            let (sent, received) = (client.sent.len(), ledger.received.len());
+            if stage != Stage::Open || sent != received || ledger.backlogged {
                 return Some(format!(
                     "client {number} waits, {stage:?}: {sent} sent, {received} received, \
-                     {taken} taken, {} dropped, {got} got, backlogged {}",
-                    ledger.dropped, ledger.backlogged,
+                     backlogged {}",
+                    ledger.backlogged,
                 ));
             }
         }
-        None
+        let is_read = self.simulation.handler().topics.is_read();
+        (!is_read || !self.simulation.is_quiet()).then(|| "something is under way".to_owned())
     }
 
     /// Stops the server, and sees everything come to its end.
@@ -312,6 +325,12 @@ fn config(chance: &mut Chance) -> Config {
         slow_consumer,
         compression,
         mailbox_size: chance.of(&[1, 7, 1000]),
+        mailbox_bytes_max: chance.of(&[10_000, Config::default().mailbox_bytes_max]),
+        topics: TopicLimits {
+            subscriptions_max: chance.of(&[1, 3, 1024]),
+            patterns_max: chance.of(&[2, 6, 65_536]),
+            matches_max: chance.of(&[1, 5, Pattern::MATCHES_MAX, Pattern::MATCHES_MAX]),
+        },
         ..Config::default()
     }
 }

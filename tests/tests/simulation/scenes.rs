@@ -11,7 +11,8 @@ use crate::client::Client;
 
 /// A server that only echoes, whose books welcome each client.
 fn open(config: Config, faults: Faults) -> Simulation<Books> {
-    let books = Books::new(&config, 0, Chance::new(3));
+    let mut books = Books::new(&config, 0, Chance::new(3));
+    books.welcomes = true;
     Simulation::new(1, config, faults, books).unwrap()
 }
 

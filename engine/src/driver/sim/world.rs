@@ -82,11 +82,11 @@ impl World {
         self.buffer_count - self.buffers.len() - queued
     }
 
-    /// Whether nothing is under way in any direction.
+    /// Whether nothing is under way in any direction, the news of a reset included.
     pub(crate) fn is_quiet(&self) -> bool {
-        let mut open = self.sockets.iter().filter(|socket| !socket.closed);
-        self.queue.is_empty()
-            && open.all(|socket| socket.inbound.is_empty() && socket.send.is_none())
+        let is_busy =
+            |socket: &Socket| socket.reset || !socket.inbound.is_empty() || socket.send.is_some();
+        self.queue.is_empty() && !self.sockets.iter().any(|it| !it.closed && is_busy(it))
     }
 
     /// The descriptors that the engine has, and what it may believe to be in flight on each.
