@@ -19,6 +19,8 @@ mod chance;
 mod check;
 #[path = "simulation/client.rs"]
 mod client;
+#[path = "simulation/crowd.rs"]
+mod crowd;
 #[path = "simulation/run.rs"]
 mod run;
 #[path = "simulation/scenes.rs"]
@@ -28,29 +30,30 @@ mod topics;
 
 use run::{Run, Tally};
 
-/// Runs with the same seeds each time.
+/// Runs with the same seeds each time, and of these with a crowd.
 const FIXED: u64 = 60;
+const FIXED_CROWDS: u64 = 3;
 
 /// For how long others are tried besides, which have never been tried.
 const FRESH: Duration = Duration::from_secs(6);
 
-/// All runs with these faults. `RINGWIRE_SEED` repeats one of them, `RINGWIRE_SECONDS` tries fresh
-/// ones for longer.
-fn run_all(faults: Faults) {
+/// Runs with `fixed` seeds, and with fresh ones. `RINGWIRE_SEED` repeats one of them,
+/// `RINGWIRE_SECONDS` tries fresh ones for longer.
+fn run_all(fixed: u64, run: impl Fn(u64) -> Run) {
     let number = |name| env::var(name).ok().and_then(|number: String| number.parse().ok());
     if let Some(seed) = number("RINGWIRE_SEED") {
-        Run::new(seed, faults).all();
+        run(seed).all();
         return;
     }
     let mut sum = Tally::default();
     let mut run = |seed| {
-        let tally = Run::new(seed, faults).all();
+        let tally = run(seed).all();
         sum.connections += tally.connections;
         sum.messages += tally.messages;
         sum.deliveries += tally.deliveries;
         sum.turns += tally.turns;
     };
-    (0..FIXED).for_each(&mut run);
+    (0..fixed).for_each(&mut run);
     let (start, time) = (Instant::now(), number("RINGWIRE_SECONDS").map(Duration::from_secs));
     let first = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let mut fresh = u64::try_from(first % u128::from(u64::MAX)).unwrap();
@@ -59,21 +62,33 @@ fn run_all(faults: Faults) {
         fresh = fresh.wrapping_add(1);
     }
     eprintln!("{sum:?}");
-    assert!(sum.connections > 20 * FIXED && sum.messages > 200 * FIXED, "too little: {sum:?}");
-    assert!(sum.deliveries > 50 * FIXED, "too little: {sum:?}");
+    assert!(sum.connections > 20 * fixed && sum.messages > 200 * fixed, "too little: {sum:?}");
+    assert!(sum.deliveries > 40 * fixed, "too little: {sum:?}");
 }
 
 #[test]
 fn nothing_is_lost_without_faults() {
-    run_all(Faults::default());
+    run_all(FIXED, |seed| Run::new(seed, Faults::default()));
 }
 
 #[test]
 fn nothing_is_lost_by_harmless_faults() {
-    run_all(Faults::HARMLESS);
+    run_all(FIXED, |seed| Run::new(seed, Faults::HARMLESS));
 }
 
 #[test]
 fn everything_ends_whatever_happens() {
-    run_all(Faults::MANY);
+    run_all(FIXED, |seed| Run::new(seed, Faults::MANY));
+}
+
+#[test]
+fn a_crowd_loses_nothing_by_harmless_faults() {
+    run_all(FIXED_CROWDS, |seed| Run::crowd(seed, Faults::HARMLESS));
+}
+
+#[test]
+fn a_crowd_ends_whatever_happens() {
+    // Without descriptors there would be no crowd.
+    let faults = Faults { descriptors_exhausted: 0, ..Faults::MANY };
+    run_all(FIXED_CROWDS, |seed| Run::crowd(seed, faults));
 }

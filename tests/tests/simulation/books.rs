@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use ringwire::topic::Pattern;
 use ringwire::{
     Cause, Chunk, Closed, Config, Connection, ConnectionId, Handle, Handler, Message, Misuse,
     Overflow, OwnedMessage, Prepared, PublishError, Request, Response, Sent, SlowConsumer, Upgrade,
 };
 
 use crate::chance::Chance;
-use crate::topics::{Mail, Publication, TOPICS, Topics};
+use crate::topics::{Mail, PATTERNS, Publication, TOPICS, Topics};
 
 /// Bytes that the last message may need besides its own: a header, its place in the backlog, and
 /// what a compressor adds to what it cannot make smaller.
@@ -21,6 +22,8 @@ pub(crate) struct Books {
     pub(crate) mischief: usize,
     /// In how many it subscribes or publishes.
     pub(crate) talk: usize,
+    /// What each connection subscribes when it opens.
+    pub(crate) joins: &'static [&'static str],
     pub(crate) chance: Chance,
     pub(crate) topics: Topics,
     /// Who asks is let in.
@@ -95,6 +98,7 @@ impl Books {
             ledgers: Vec::new(),
             mischief,
             talk: 0,
+            joins: &[],
             chance,
             topics: Topics::new(config),
             welcomes: false,
@@ -231,10 +235,14 @@ impl Books {
         let ledger = &self.ledgers[number];
         let has_ended = ledger.error.is_some() || ledger.closed.is_some();
         match self.chance.below(8) {
-            0..2 => self.subscribe(connection),
+            0..2 => {
+                let name = self.chance.of(&PATTERNS);
+                self.subscribe(connection, name);
+            }
             // One that is about to be told of its end has no subscriptions any more.
             2 if connection.is_open() || has_ended => {
-                let (pattern, name) = Topics::pattern(&mut self.chance);
+                let name = self.chance.of(&PATTERNS);
+                let pattern = Pattern::new(name).unwrap();
                 let expected = self.topics.unsubscribe(number, name);
                 assert_eq!(connection.unsubscribe(pattern), expected);
             }
@@ -243,8 +251,8 @@ impl Books {
         }
     }
 
-    fn subscribe(&mut self, connection: &mut Connection<'_, Told>) {
-        let (pattern, name) = Topics::pattern(&mut self.chance);
+    fn subscribe(&mut self, connection: &mut Connection<'_, Told>, name: &'static str) {
+        let pattern = Pattern::new(name).unwrap();
         let number = connection.state().number.unwrap();
         let is_open = connection.is_open();
         let expected = if is_open { self.topics.subscribe(number, name) } else { Ok(false) };
@@ -346,8 +354,8 @@ impl Handler for Books {
         (ledger.opened, ledger.id) = (true, Some(id));
         self.totals.opened += 1;
         self.send(connection, OwnedMessage::Text("welcome".to_owned()));
-        for _ in 0..self.talk.min(3) {
-            self.subscribe(connection);
+        for name in self.joins {
+            self.subscribe(connection, name);
         }
         self.act(connection);
     }

@@ -1,5 +1,6 @@
 //! One run: clients come, act and go, others send from outside, the server stops.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ringwire::simulation::{Faults, Simulation};
@@ -27,6 +28,10 @@ pub(crate) struct Run {
     outside: usize,
     /// Connections that are no more, whose names another may bear if anything is wrong.
     gone: Vec<(usize, ConnectionId)>,
+    /// Turns in which clients act. Some runs end earlier than others.
+    turns: Range<usize>,
+    /// Clients at the same time.
+    clients_max: usize,
     /// Everything that was owed has come.
     settled: bool,
     stopped: bool,
@@ -42,11 +47,12 @@ pub(crate) struct Tally {
     pub(crate) turns: u64,
 }
 
-/// Turns in which clients act.
 const TURNS: usize = 300;
 
-/// Clients at the same time.
 const CLIENTS_MAX: usize = 12;
+
+/// Clients of whom a message for all takes three turns.
+const CROWD: usize = 300;
 
 impl Run {
     pub(crate) fn new(seed: u64, faults: Faults) -> Self {
@@ -55,6 +61,35 @@ impl Run {
         let mischief = chance.of(&[0, 0, 3, 15]);
         let mut books = Books::new(&config, mischief, Chance::new(!seed));
         books.talk = chance.of(&[0, 10, 60]);
+        books.joins = if books.talk > 0 { chance.of(&[&[], &["a.*", "*.b"], &[">"]]) } else { &[] };
+        Self::with(seed, faults, config, books, chance)
+    }
+
+    /// Very many, of whom everybody is reached by two patterns.
+    pub(crate) fn crowd(seed: u64, faults: Faults) -> Self {
+        let mut chance = Chance::new(seed);
+        let config = Config {
+            buffers: 512,
+            buffer_size: 300,
+            connections_max: 1000,
+            mailbox_size: 1000,
+            topics: TopicLimits::default(),
+            ..config(&mut chance)
+        };
+        let mut books = Books::new(&config, 0, Chance::new(!seed));
+        (books.talk, books.joins) = (5, &["a.*", ">"]);
+        let mut run = Self::with(seed, faults, config, books, chance);
+        for _ in 0..CROWD {
+            run.connect();
+        }
+        while run.simulation.stats().accepted < u64::try_from(CROWD).unwrap() {
+            assert!(run.turn(), "the server has ended");
+        }
+        (run.turns, run.clients_max) = (30..60, CROWD + 20);
+        run
+    }
+
+    fn with(seed: u64, faults: Faults, config: Config, books: Books, chance: Chance) -> Self {
         let mut simulation = Simulation::new(seed, config.clone(), faults, books).unwrap();
         simulation.handler().handle = Some(simulation.handle());
         let (clients, tally) = (Vec::new(), Tally::default());
@@ -67,6 +102,8 @@ impl Run {
             config,
             outside: 0,
             gone: Vec::new(),
+            turns: 0..TURNS,
+            clients_max: CLIENTS_MAX,
             settled: false,
             stopped: false,
             tally,
@@ -76,7 +113,8 @@ impl Run {
     /// All of it.
     pub(crate) fn all(mut self) -> Tally {
         let stops_early = self.chance.once_in(4);
-        let until = if stops_early { self.chance.below(TURNS) } else { TURNS };
+        let Range { start, end } = self.turns.clone();
+        let until = if stops_early { start + self.chance.below(end - start) } else { end };
         for _ in 0..until {
             self.come();
             for client in &mut self.clients {
@@ -103,16 +141,20 @@ impl Run {
 
     /// Somebody connects, now and then.
     fn come(&mut self) {
-        if self.clients.len() < CLIENTS_MAX && self.chance.once_in(4) {
-            let offer = self.chance.once_in(2).then(|| Offer {
-                server_no_context_takeover: self.chance.once_in(3),
-                client_no_context_takeover: self.chance.once_in(3),
-                ..Offer::default()
-            });
-            let mut client = Client::connect(&mut self.simulation, offer);
-            client.begin(&mut self.simulation, &mut self.chance);
-            self.clients.push(client);
+        if self.clients.len() < self.clients_max && self.chance.once_in(4) {
+            self.connect();
         }
+    }
+
+    fn connect(&mut self) {
+        let offer = self.chance.once_in(2).then(|| Offer {
+            server_no_context_takeover: self.chance.once_in(3),
+            client_no_context_takeover: self.chance.once_in(3),
+            ..Offer::default()
+        });
+        let mut client = Client::connect(&mut self.simulation, offer);
+        client.begin(&mut self.simulation, &mut self.chance);
+        self.clients.push(client);
     }
 
     /// One turn, and what it has brought to each client. `false`: the server has ended.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringwire::topic::{Pattern, SubscribeError, TopicLimits};
+use ringwire::topic::{SubscribeError, TopicLimits};
 use ringwire::{Config, OwnedMessage};
 
 use crate::chance::Chance;
@@ -15,10 +15,9 @@ pub(crate) const TOPICS: [&str; 7] = ["a", "b", "a.b", "a.c", "b.b", "a.b.c", "c
 pub(crate) const PATTERNS: [&str; 11] =
     ["a", "a.b", "a.c", "a.*", "*.b", "*", "*.*", ">", "a.>", "a.b.c", "*.*.>"];
 
-/// What a client's number may be looked up for in the table.
+/// The table, by the numbers of the clients.
 pub(crate) struct Topics {
     limits: TopicLimits,
-    /// By the number of the client.
     subscribed: BTreeMap<usize, BTreeSet<&'static str>>,
     /// In the order in which it was taken.
     mail: Vec<Mail>,
@@ -66,12 +65,6 @@ impl Topics {
             number: 0,
             counts: Counts::default(),
         }
-    }
-
-    /// Any pattern, as the engine takes it and as the table does.
-    pub(crate) fn pattern(chance: &mut Chance) -> (Pattern<'static>, &'static str) {
-        let name = chance.of(&PATTERNS);
-        (Pattern::new(name).unwrap(), name)
     }
 
     /// A message that no other resembles.
