@@ -21,6 +21,8 @@ mod check;
 mod client;
 #[path = "simulation/crowd.rs"]
 mod crowd;
+#[path = "simulation/door.rs"]
+mod door;
 #[path = "simulation/run.rs"]
 mod run;
 #[path = "simulation/scenes.rs"]

@@ -83,8 +83,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             if place != Place::ANYWHERE
                 && let Some(address) = driver.peer_address(peer.descriptor)
             {
-                let known = addresses.insert(place, address.ip());
-                assert!(known.is_none_or(|known| known == address.ip()), "{known:?} is {address}");
+                let address = address.ip().to_canonical();
+                let known = addresses.insert(place, address);
+                assert!(known.is_none_or(|known| known == address), "{known:?} is {address}");
             }
         }
         let config = self.shared.config();

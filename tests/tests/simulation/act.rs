@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Sends some more of the request.
-    fn ask(&mut self, simulation: &mut Simulation<Books>, size: usize) {
+    pub(crate) fn ask(&mut self, simulation: &mut Simulation<Books>, size: usize) {
         let rest = self.unsent.split_off(size.min(self.unsent.len()));
         simulation.send(self.peer, &self.unsent);
         self.unsent = rest;

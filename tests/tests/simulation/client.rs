@@ -1,5 +1,7 @@
 //! A client of the protocol crate, and what can be said of what it was sent.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use ringwire::simulation::{Peer, Simulation};
 use ringwire::{Limits, OwnedMessage};
 use ringwire_protocol::deflate::{Offer, Policy, accept};
@@ -47,17 +49,23 @@ pub(crate) enum Stage {
     Gone,
 }
 
+const RETRY_AFTER: &[u8] = b"\r\nRetry-After: 1\r\n";
+
 const KEY: [u8; 16] = *b"0123456789abcdef";
 
 impl Client {
     /// Connects and asks for nothing yet.
-    pub(crate) fn connect(simulation: &mut Simulation<Books>, offer: Option<Offer>) -> Self {
+    pub(crate) fn connect(
+        simulation: &mut Simulation<Books>,
+        address: IpAddr,
+        offer: Option<Offer>,
+    ) -> Self {
         let books = simulation.handler();
         let number = books.ledgers.len();
         books.ledgers.push(Default::default());
         let workspace = Workspace::new(Limits::default()).with_masking_keys(|| [9, 8, 7, 6]);
         let mut client = Self {
-            peer: simulation.connect(),
+            peer: simulation.connect_from(address),
             number,
             stage: Stage::Asking,
             offer,
@@ -82,7 +90,7 @@ impl Client {
 
     /// Connects and asks.
     pub(crate) fn open(simulation: &mut Simulation<Books>) -> Self {
-        let mut client = Self::connect(simulation, None);
+        let mut client = Self::connect(simulation, Ipv4Addr::LOCALHOST.into(), None);
         let request = std::mem::take(&mut client.unsent);
         simulation.send(client.peer, &request);
         client
@@ -152,6 +160,8 @@ impl Client {
         self.status = Some(status);
         if status != 101 {
             assert!([400, 403, 408, 426, 503].contains(&status), "{status}");
+            let says_when = self.head.windows(RETRY_AFTER.len()).any(|it| it == RETRY_AFTER);
+            assert_eq!(says_when, status == 503, "who is turned away may come back");
             if self.stage == Stage::Asking {
                 self.stage = Stage::Leaving;
             }

@@ -1,5 +1,6 @@
 //! One run: clients come, act and go, others send from outside, the server stops.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::books::{Books, policy};
 use crate::chance::Chance;
 use crate::check::{Missing, check, check_end, check_stats, dropped_at_once, missing};
 use crate::client::{Client, Stage};
+use crate::door::Door;
 use crate::topics::Mail;
 
 /// A simulation, who takes part in it, and the chance that decides.
@@ -28,6 +30,7 @@ pub(crate) struct Run {
     outside: usize,
     /// Connections that are no more, whose names another may bear if anything is wrong.
     gone: Vec<(usize, ConnectionId)>,
+    door: Door,
     /// Turns in which clients act. Some runs end earlier than others.
     turns: Range<usize>,
     /// Clients at the same time.
@@ -71,10 +74,9 @@ impl Run {
         let config = Config {
             buffers: 512,
             buffer_size: 300,
-            connections_max: 1000,
             mailbox_size: 1000,
             topics: TopicLimits::default(),
-            ..config(&mut chance)
+            ..config_served(&mut chance)
         };
         let mut books = Books::new(&config, 0, Chance::new(!seed));
         (books.talk, books.joins) = (5, &["a.*", ">"]);
@@ -92,7 +94,7 @@ impl Run {
     fn with(seed: u64, faults: Faults, config: Config, books: Books, chance: Chance) -> Self {
         let mut simulation = Simulation::new(seed, config.clone(), faults, books).unwrap();
         simulation.handler().handle = Some(simulation.handle());
-        let (clients, tally) = (Vec::new(), Tally::default());
+        let (clients, tally, door) = (Vec::new(), Tally::default(), Door::new(&config));
         Self {
             seed,
             simulation,
@@ -102,6 +104,7 @@ impl Run {
             config,
             outside: 0,
             gone: Vec::new(),
+            door,
             turns: 0..TURNS,
             clients_max: CLIENTS_MAX,
             settled: false,
@@ -129,6 +132,9 @@ impl Run {
         }
         if !stops_early {
             self.settle();
+            if self.chance.once_in(3) {
+                self.refill();
+            }
         }
         self.stop();
         let stats = self.simulation.stats();
@@ -152,7 +158,8 @@ impl Run {
             client_no_context_takeover: self.chance.once_in(3),
             ..Offer::default()
         });
-        let mut client = Client::connect(&mut self.simulation, offer);
+        let address = address(self.chance.below(4));
+        let mut client = Client::connect(&mut self.simulation, address, offer);
         client.begin(&mut self.simulation, &mut self.chance);
         self.clients.push(client);
     }
@@ -161,6 +168,7 @@ impl Run {
     fn turn(&mut self) -> bool {
         let serves = self.simulation.turn_with(Books::read_mail).unwrap();
         check_stats(&mut self.simulation);
+        self.door.check(self.simulation.elapsed(), self.simulation.handler().totals.asked);
         let Self { simulation, clients, gone, .. } = self;
         clients.retain_mut(|client| {
             client.pump(simulation);
@@ -289,6 +297,47 @@ impl Run {
         (!is_read || !self.simulation.is_quiet()).then(|| "something is under way".to_owned())
     }
 
+    /// Everybody goes, and as many as there is room for come: no place has been lost.
+    fn refill(&mut self) {
+        for client in &mut self.clients {
+            self.simulation.reset(client.peer);
+            client.stage = Stage::Gone;
+        }
+        self.turn_until(|run| run.simulation.connections() == 0);
+        let server = self.config.connections_server_max.unwrap_or(usize::MAX);
+        let room = self.config.connections_max.min(server);
+        if room > CLIENTS_MAX || self.faults.lost_peers > 0 {
+            return;
+        }
+        self.simulation.handler().welcomes = true;
+        let at_once = self.config.handshakes_max.min(Door::at_once(&self.config));
+        let each = self.config.connections_address_max.unwrap_or(room);
+        let mut come = 0;
+        while come < room {
+            for _ in 0..at_once.min(room - come) {
+                self.simulation.pass(Door::interval(&self.config));
+                let address = address(1 + come / each);
+                let mut client = Client::connect(&mut self.simulation, address, None);
+                client.ask(&mut self.simulation, usize::MAX);
+                self.clients.push(client);
+                come += 1;
+            }
+            self.turn_until(|run| run.clients.iter().all(|it| it.stage != Stage::Asking));
+            let is_in = self.clients.iter().all(|client| client.status == Some(101));
+            assert!(is_in, "a place of {room} has been lost");
+        }
+        self.await_all();
+    }
+
+    fn turn_until(&mut self, mut is_so: impl FnMut(&Self) -> bool) {
+        let mut turns = 0;
+        while !is_so(self) {
+            turns += 1;
+            assert!(turns < 5000, "it does not come to that");
+            assert!(self.turn(), "the server has ended");
+        }
+    }
+
     /// Stops the server, and sees everything come to its end.
     fn stop(&mut self) {
         let handle = self.simulation.handle();
@@ -344,8 +393,38 @@ impl Drop for Run {
     }
 }
 
+/// Where clients come from. Two may not be told from each other.
+fn address(number: usize) -> IpAddr {
+    let number = u16::try_from(number).unwrap();
+    match number {
+        0 => Ipv4Addr::LOCALHOST.into(),
+        1 => Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(),
+        _ => Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 1).into(),
+    }
+}
+
 /// Any configuration that is tight.
 fn config(chance: &mut Chance) -> Config {
+    let config = config_served(chance);
+    if !chance.once_in(3) {
+        return config;
+    }
+    // Few are let in at all.
+    let connections_max = chance.of(&[1, 3, CLIENTS_MAX / 2]);
+    let server_max = 1 + chance.below(connections_max);
+    let address_max = 1 + chance.below(server_max);
+    Config {
+        connections_max,
+        connections_server_max: chance.once_in(2).then_some(server_max),
+        connections_address_max: chance.once_in(2).then_some(address_max),
+        handshakes_max: chance.of(&[1, 2, 4096]),
+        handshake_rate: chance.once_in(2).then_some(chance.of(&[1, 10, 1000])),
+        handshake_burst: chance.of(&[1, 3, 10]),
+        ..config
+    }
+}
+
+fn config_served(chance: &mut Chance) -> Config {
     let compression = [None, Some(Compression::shared()), Some(Compression::dedicated())];
     let compression = chance.of(&compression).map(|mut compression| {
         compression.policy.size_min = 16;
@@ -362,7 +441,6 @@ fn config(chance: &mut Chance) -> Config {
         outbox_low: outbox_high / chance.of(&[1, 10, 1000]),
         outbox_high,
         outbox_size_max: outbox_high * chance.of(&[1, 4, 100]),
-        connections_max: chance.of(&[CLIENTS_MAX / 2, 1000]),
         idle_timeout: chance.once_in(4).then_some(Duration::from_secs(60)),
         slow_consumer,
         compression,
