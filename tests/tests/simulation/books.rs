@@ -5,7 +5,8 @@ use std::time::Duration;
 use ringwire::topic::Pattern;
 use ringwire::{
     Cause, Chunk, Closed, Config, Connection, ConnectionId, Handle, Handler, Message, Misuse,
-    Overflow, OwnedMessage, Prepared, PublishError, Request, Response, Sent, SlowConsumer, Upgrade,
+    Overflow, OwnedMessage, Post, Prepared, PublishError, Request, Response, Sent, SlowConsumer,
+    Upgrade,
 };
 
 use crate::chance::Chance;
@@ -264,31 +265,50 @@ impl Books {
         let number = connection.state().number.unwrap();
         let topic = self.chance.of(&TOPICS);
         let message = self.topics.message(&mut self.chance);
+        let (post, is_ordered) = self.dress(&message);
         let was_open = connection.is_open();
         let published = match to_all {
-            true => connection.publish(topic, message.clone()),
-            false => connection.publish_to_others(topic, message.clone()),
+            true => connection.publish(topic, post),
+            false => connection.publish_to_others(topic, post),
         };
-        if to_all && was_open && self.topics.subscribers(topic).contains(&number) {
+        let is_subscriber = self.topics.subscribers(topic).contains(&number);
+        let is_at_once = to_all && !is_ordered && is_subscriber;
+        if is_at_once && was_open {
             self.owe(number, message.clone());
             self.ledgers[number].backlogged |= connection.buffered() > self.high;
         }
-        self.post(&published, Publication { topic, message, except: Some(number) });
+        let except = (is_at_once || !to_all).then_some(number);
+        self.post(&published, Mail::Publish(Publication { topic, message, except }));
     }
 
-    /// Publishes as another thread would.
+    /// Publishes as another thread would, or asks whom that would reach.
     pub(crate) fn publish_outside(&mut self) {
         let Some(handle) = self.handle.clone() else { return };
         let topic = self.chance.of(&TOPICS);
+        if self.chance.once_in(8) {
+            let asked = handle.count_subscribers(topic, self.topics.counter());
+            return self.post(&asked, Mail::Count(topic));
+        }
         let message = self.topics.message(&mut self.chance);
-        let published = handle.publish(topic, message.clone());
-        self.post(&published, Publication { topic, message, except: None });
+        let (post, _) = self.dress(&message);
+        let published = handle.publish(topic, post);
+        self.post(&published, Mail::Publish(Publication { topic, message, except: None }));
     }
 
-    fn post(&mut self, published: &Result<(), PublishError>, publication: Publication) {
+    /// A message as a post, and whether it is one of which the last counts.
+    fn dress(&mut self, message: &OwnedMessage) -> (Post, bool) {
+        let post = Post::new(message.clone());
+        match self.chance.below(6) {
+            0 => (post.with_key("key"), true),
+            1 => (post.retained(), true),
+            _ => (post, false),
+        }
+    }
+
+    fn post(&mut self, published: &Result<(), PublishError>, mail: Mail) {
         let full = Err(PublishError::Workers(vec![0]));
         assert!(published.is_ok() || *published == full, "{published:?}");
-        self.topics.post(published.is_ok(), Mail::Publish(publication));
+        self.topics.post(published.is_ok(), mail);
     }
 
     /// Sends a chunk on as a fragment.

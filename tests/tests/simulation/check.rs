@@ -92,6 +92,7 @@ pub(crate) fn check_stats(simulation: &mut Simulation<Books>) {
     assert_eq!(stats.opened, open + stats.ended.total());
     let patterns = simulation.patterns();
     let Books { totals, topics, .. } = simulation.handler();
+    topics.check();
     assert_eq!(patterns, topics.pattern_count(), "what is subscribed");
     let Counts { publications, deliveries, mails } = topics.counts;
     let counted = (stats.publications, stats.deliveries, stats.mails);

@@ -2,6 +2,7 @@
 //! taken and not read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use ringwire::topic::{SubscribeError, TopicLimits};
 use ringwire::{Config, OwnedMessage};
@@ -27,6 +28,9 @@ pub(crate) struct Topics {
     has_room: bool,
     /// What the next message says.
     number: usize,
+    /// How many subscribers a topic has, as often as that was asked, and what was answered.
+    expected: Vec<usize>,
+    counted: Arc<Mutex<Vec<usize>>>,
     pub(crate) counts: Counts,
 }
 
@@ -43,6 +47,8 @@ pub(crate) enum Mail {
     Publish(Publication),
     /// A message for these clients.
     Send(Vec<usize>, OwnedMessage),
+    /// Whom a message to this topic would reach.
+    Count(&'static str),
     /// What sends nothing.
     Other,
 }
@@ -63,6 +69,8 @@ impl Topics {
             mail_max: config.mailbox_size,
             has_room: config.mailbox_bytes_max == Config::default().mailbox_bytes_max,
             number: 0,
+            expected: Vec::new(),
+            counted: Arc::default(),
             counts: Counts::default(),
         }
     }
@@ -133,6 +141,17 @@ impl Topics {
         }
     }
 
+    /// Takes note of an answer.
+    pub(crate) fn counter(&self) -> impl FnOnce(usize) + Send + 'static {
+        let counted = Arc::clone(&self.counted);
+        move |count| counted.lock().unwrap().push(count)
+    }
+
+    /// The mail has been carried out.
+    pub(crate) fn check(&self) {
+        assert_eq!(*self.counted.lock().unwrap(), self.expected, "subscribers are counted wrong");
+    }
+
     /// Whether no mail waits.
     pub(crate) fn is_read(&self) -> bool {
         self.mail.is_empty()
@@ -157,6 +176,7 @@ impl Topics {
                 Mail::Send(clients, message) => {
                     sent.extend(clients.into_iter().map(|client| (client, message.clone())));
                 }
+                Mail::Count(topic) => self.expected.push(self.subscribers(topic).len()),
                 Mail::Other => {}
             }
         }
