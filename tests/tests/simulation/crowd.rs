@@ -1,5 +1,7 @@
 //! More connections than one turn sends to.
 
+use std::time::Duration;
+
 use ringwire::simulation::{Faults, Simulation};
 use ringwire::{Config, OwnedMessage};
 
@@ -8,7 +10,7 @@ use crate::chance::Chance;
 use crate::client::Client;
 
 /// Sends of a message for many in one turn.
-const SLICE: u64 = 128;
+const SLICE: usize = 128;
 
 /// So many that a message for all of them takes three turns.
 const COUNT: usize = 300;
@@ -31,30 +33,46 @@ fn received(simulation: &mut Simulation<Books>, clients: &mut [Client]) -> usize
     clients.iter().map(|client| client.got.len()).sum()
 }
 
+/// One turn. Says which clients have had a message in it.
+fn turn(simulation: &mut Simulation<Books>, clients: &mut [Client]) -> Vec<usize> {
+    simulation.turn().unwrap();
+    let mut reached = Vec::new();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let before = client.got.len();
+        client.pump(simulation);
+        reached.extend((client.got.len() > before).then_some(number));
+    }
+    reached
+}
+
 #[test]
-fn a_message_for_many_leaves_in_slices_and_nobody_waits_for_it() {
+fn a_message_for_many_leaves_in_slices() {
     let (mut simulation, mut clients) = crowd();
     for topic in ["a.b", "b"] {
+        let (before, begun) = (received(&mut simulation, &mut clients), simulation.elapsed());
         simulation.handle().publish(topic, "for all").unwrap();
-        let mut before = simulation.stats();
-        let mut slices = Vec::new();
-        let mut talker = 0;
-        while slices.iter().sum::<u64>() < COUNT as u64 {
-            // Somebody else asks in each turn, whose turn in the slices is yet to come or is over.
-            talker = (talker + 97) % COUNT;
-            let message = OwnedMessage::from("meanwhile");
-            clients[talker].send(&mut simulation, message.clone());
-            let enough = slices.len() < 5;
-            assert!(enough, "{slices:?}");
-            simulation.turn().unwrap();
-            simulation.turn().unwrap();
-            let after = simulation.stats();
-            slices.push(after.sends - before.sends);
-            before = after;
-            received(&mut simulation, &mut clients);
-            assert!(clients[talker].got.contains(&message), "it has waited");
-        }
-        // In two turns, and the answers of these.
-        assert!(slices.iter().all(|slice| *slice <= 2 * SLICE + 2), "{slices:?}");
+        // What leaves at the end of a turn arrives in the next.
+        let reached: Vec<_> = (0..4).map(|_| turn(&mut simulation, &mut clients).len()).collect();
+        assert_eq!(reached, [0, SLICE, SLICE, COUNT - 2 * SLICE]);
+        assert_eq!(received(&mut simulation, &mut clients), before + COUNT);
+        let elapsed = simulation.elapsed() - begun;
+        assert!(elapsed < Duration::from_millis(1), "{elapsed:?} between the slices");
     }
+}
+
+#[test]
+fn nobody_waits_for_a_message_for_many() {
+    let (mut simulation, mut clients) = crowd();
+    simulation.handle().publish("a.b", "rehearsal").unwrap();
+    let reached = (0..4).map(|_| turn(&mut simulation, &mut clients)).last().unwrap();
+    let last = *reached.last().unwrap();
+    simulation.handle().publish("a.b", "for all").unwrap();
+    assert_eq!(turn(&mut simulation, &mut clients), []);
+    let question = OwnedMessage::from("a question");
+    clients[last].send(&mut simulation, question.clone());
+    // The answer leaves with the second slice, and not with the third.
+    let reached = [(); 2].map(|()| turn(&mut simulation, &mut clients));
+    assert!(!reached[0].contains(&last) && reached[1].contains(&last));
+    let expected = ["for all".into(), question];
+    assert!(clients[last].got.ends_with(&expected), "{:?}", clients[last].got);
 }
