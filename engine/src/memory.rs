@@ -6,9 +6,10 @@ use crate::admission::ADDRESS_SIZE;
 use crate::affinity;
 use crate::config::Config;
 use crate::conn;
-use crate::driver::Completion;
+use crate::driver::{Completion, Key};
 use crate::handle::Mail;
 use crate::handler::Handler;
+use crate::topic::Topics;
 
 /// The most that a server can hold at the same time, in bytes: [`Config::memory_max`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,7 @@ impl Config {
     ///               + outbox_size_max, where messages compress  the message being compressed
     ///               + 3 × retained.size_max                   last values, their names and frames
     ///               + 264 × retained.count_max                and their places
+    ///               + patterns_max × 4616 bytes               what is subscribed, by patterns
     ///               + queues and lists
     ///   connection  = its slot with the handler's state, its deadline
     ///               + its places in lists, its address where those are limited
@@ -49,6 +51,7 @@ impl Config {
     ///               + 2 × (outbox_size_max + 64 KiB + 2 × buffers × buffer_size)
     ///               + 2 × outbox_size_max                     the queue of a slow consumer
     ///               + 2 × 2 × buffers × buffer_size           what is kept while it is paused
+    ///               + 37 × subscriptions_max + 158 bytes      what it subscribes
     ///               + 551 KiB, where messages compress        its windows
     ///   handshake   = 2 × (head_size_max + buffer_size)
     /// ```
@@ -58,11 +61,11 @@ impl Config {
     /// consumer counts as part of its outbox, each message with its place in the queue; but places
     /// are kept until the queue is empty.
     ///
-    /// Not counted: subscriptions, of which each takes at most 32 bytes, its connection some 120,
-    /// and a pattern that nobody else has up to 3.3 KB, all limited by [`Config::topics`]; the
-    /// kernel's sockets and rings; what the handler keeps and answers to a request; what the
-    /// allocator adds; compression that the handler chooses where [`Config::compression`] is
-    /// `None`.
+    /// A pattern counts as if it had sixteen tokens and shared none of them with another.
+    ///
+    /// Not counted: the kernel's sockets and rings; what the handler keeps and answers to a
+    /// request; what the allocator adds; compression that the handler chooses where
+    /// [`Config::compression`] is `None`.
     ///
     /// ```
     /// use ringwire::{Config, Connection, Handler, Message};
@@ -100,6 +103,7 @@ impl Config {
             times(2, sum([outbox, wide(conn::SPARE_SIZE_MAX), times(2, self.receive_buffers())])),
             times(2, outbox),
             times(2 * 2, self.receive_buffers()),
+            self.memory_subscriber(),
             if self.compression.is_some() { COMPRESSION } else { 0 },
         ]);
         let heads = sum([wide(self.handshake.head_size_max), wide(self.buffer_size)]);
@@ -121,10 +125,6 @@ impl Config {
             ]),
             None => 0,
         };
-        // The queue adds three words to each, and two of its blocks may be all but empty.
-        let places = wide(self.mailbox_size).saturating_add(2 * 31);
-        let places = times(places, wide(size_of::<Mail>() + 3 * size_of::<u64>()));
-        let mail = sum([places, wide(self.mailbox_bytes_max)]);
         let openings = times(2 * 2, times(wide(self.handshakes_max), wide(size_of::<u64>())));
         let spare_slots = times(wide(conn::SLOTS_SPARE), wide(conn::slot_size::<H::State>()));
         let retained = self.retained;
@@ -140,13 +140,42 @@ impl Config {
             wide(conn::SPARE_MAX),
             wide(Workspace::SPARE_MAX),
             compressing,
-            mail,
+            self.memory_mail(),
+            self.memory_patterns(),
             openings,
             spare_slots,
             last_values,
             times(2, times(completions, wide(size_of::<Completion>()))),
             OTHERS,
         ])
+    }
+
+    /// Of what waits in a mailbox.
+    fn memory_mail(&self) -> u64 {
+        // The queue adds three words to each, and two of its blocks may be all but empty.
+        let places = wide(self.mailbox_size).saturating_add(2 * 31);
+        let places = times(places, wide(size_of::<Mail>() + 3 * size_of::<u64>()));
+        sum([places, wide(self.mailbox_bytes_max)])
+    }
+
+    /// Of the patterns that are subscribed, and of what a publish finds of them.
+    fn memory_patterns(&self) -> u64 {
+        let patterns = times(wide(self.topics.patterns_max), wide(Topics::<Key>::PATTERN_SIZE));
+        sum([patterns, wide(Topics::<Key>::TABLES_SIZE)])
+    }
+
+    /// Of a connection that subscribes as much as it may.
+    fn memory_subscriber(&self) -> u64 {
+        // Nobody subscribes more patterns than there are.
+        let count = self.topics.subscriptions_max.min(self.topics.patterns_max);
+        let subscriptions = times(wide(count), wide(Topics::<Key>::SUBSCRIPTION_SIZE));
+        sum([subscriptions, wide(Topics::<Key>::SUBSCRIBER_SIZE)])
+    }
+
+    /// Of what all connections have subscribed, where a worker has so many.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn memory_topics(&self, connections: usize) -> u64 {
+        sum([self.memory_patterns(), times(wide(connections), self.memory_subscriber())])
     }
 
     fn receive_buffers(&self) -> u64 {
@@ -164,7 +193,7 @@ const RECEIVE_BUFFER_ENTRY: u64 = 64;
 const COMPLETIONS_MIN: u64 = 8192;
 
 /// The wheel's heads, answers to those who are refused, and the like.
-const OTHERS: u64 = 1 << 20;
+pub(crate) const OTHERS: u64 = 1 << 20;
 
 fn wide(size: usize) -> u64 {
     size as u64
@@ -230,6 +259,8 @@ mod tests {
             |config| config.connections_address_max = Some(1),
             |config| config.retained.count_max += 1,
             |config| config.retained.size_max += 1,
+            |config| config.topics.patterns_max += 1,
+            |config| config.topics.subscriptions_max += 1,
         ];
         let few = |config: &mut Config| config.handshakes_max = 2;
         let before = memory(few).total;
@@ -251,6 +282,12 @@ mod tests {
         });
         assert_eq!(huge.total, u64::MAX);
         assert!(Config { workers: 0, ..Config::default() }.memory_max::<With<()>>().total > 0);
+    }
+
+    #[test]
+    fn subscriptions_are_what_the_documentation_says() {
+        let (pattern, subscriber) = (Topics::<Key>::PATTERN_SIZE, Topics::<Key>::SUBSCRIBER_SIZE);
+        assert_eq!((pattern, subscriber, Topics::<Key>::SUBSCRIPTION_SIZE), (4616, 158, 37));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::error::ConfigError;
 use crate::handle::{Handle, Mail};
 use crate::handler::Handler;
 use crate::mailbox::Mailbox;
+use crate::memory;
 use crate::stats::Stats;
 use crate::timer::Time;
 use crate::worker::{Outside, Worker};
@@ -190,9 +191,10 @@ impl<H: Handler> Simulation<H> {
         let deferred = self.worker.deferred_leases();
         assert_eq!(lent, deferred, "receive buffers did not come back at the end of a turn");
         let mut beliefs = self.worker.check();
+        self.check_memory(&beliefs);
         beliefs.sort_unstable_by_key(|belief| belief.descriptor.0);
         let beliefs = beliefs.into_iter().map(|belief| {
-            let Belief { descriptor, receive, send, cancel } = belief;
+            let Belief { descriptor, receive, send, cancel, .. } = belief;
             (descriptor, Untold { receive, send, cancel })
         });
         assert!(
@@ -201,6 +203,24 @@ impl<H: Handler> Simulation<H> {
             beliefs.collect::<Vec<_>>(),
             self.world.borrow().owned().collect::<Vec<_>>(),
         );
+    }
+
+    /// What connections have allocated is within what the configuration counts for them: of each
+    /// that has a place, and of all others together.
+    fn check_memory(&self, beliefs: &[Belief]) {
+        let max = self.worker.config().memory_max::<H>();
+        let mut refused = 0;
+        for Belief { descriptor, allocated, is_opening, has_place, .. } in beliefs {
+            let size = (allocated + self.world.borrow().flight_size(*descriptor)) as u64;
+            let more = if *is_opening { max.handshake } else { 0 };
+            let size_max = (max.connection - max.connection_idle).saturating_add(more);
+            if *has_place {
+                assert!(size <= size_max, "{descriptor:?} has {size} bytes, at most {size_max}");
+            } else {
+                refused += size;
+            }
+        }
+        assert!(refused <= memory::OTHERS, "{refused} bytes for those who are refused");
     }
 
     /// At most `turns` turns, fewer when the server ends. `false`: it has ended.

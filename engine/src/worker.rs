@@ -9,6 +9,8 @@ use ringwire_protocol::Close;
 use crate::admission::Admission;
 use crate::board::{Board, Publisher};
 use crate::cause::{Cause, Closer, Limit};
+#[cfg(feature = "simulation")]
+use crate::config::Config;
 use crate::config::Settings;
 #[cfg(feature = "simulation")]
 use crate::conn::Belief;
@@ -160,6 +162,11 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     #[cfg(feature = "simulation")]
     pub(crate) fn deferred_leases(&self) -> usize {
         self.connections.deferred_leases()
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(crate) const fn config(&self) -> &Config {
+        self.connections.config()
     }
 
     /// Checks what holds between two turns, and says what is believed to be in flight.

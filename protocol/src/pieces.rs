@@ -100,6 +100,11 @@ impl Pieces {
         self.last.clear();
     }
 
+    /// Bytes that have been allocated for them.
+    pub(crate) fn capacity(&self) -> usize {
+        self.full.iter().map(Vec::capacity).sum::<usize>() + self.last.capacity()
+    }
+
     /// A buffer for its capacity.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.last
@@ -109,12 +114,6 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    impl Pieces {
-        fn capacity(&self) -> usize {
-            self.full.iter().map(Vec::capacity).sum::<usize>() + self.last.capacity()
-        }
-    }
 
     #[test]
     fn are_what_was_pushed() {

@@ -218,6 +218,12 @@ impl Receiver {
         self.inflating.as_ref().is_some_and(|inflating| inflating.holds_more())
     }
 
+    /// Bytes that it has allocated for what is arriving, without compressors.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.assembler.allocated() + self.control.allocated()
+    }
+
     /// The connection has ended: what the receiver holds goes to other connections of `workspace`.
     pub fn retire(mut self, workspace: &mut Workspace) {
         self.reclaim(workspace);

@@ -102,6 +102,14 @@ impl Workspace {
         &self.traffic
     }
 
+    /// Bytes of what is kept between messages, without compressors. At most
+    /// [`SPARE_MAX`](Self::SPARE_MAX).
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        let spare: usize = self.spare.iter().map(Vec::capacity).sum();
+        spare + self.ended.len() * size_of::<Assembly>()
+    }
+
     pub(crate) fn masking_key(&mut self) -> Result<[u8; 4], Misuse> {
         match &mut self.masking_keys {
             Some(source) => Ok(source()),
@@ -175,6 +183,7 @@ mod tests {
             workspace.give(vec![1; 16]);
         }
         assert_eq!(workspace.spare.len(), SPARE_COUNT_MAX);
+        assert_eq!(workspace.allocated(), 16 * SPARE_COUNT_MAX);
         let buffer = workspace.take();
         assert!(buffer.is_empty());
         assert!(buffer.capacity() >= 16);

@@ -119,6 +119,13 @@ impl Backlog {
         self.size
     }
 
+    /// Bytes that it has allocated, itself among them. What it shares with others counts for each.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn allocated(&self) -> usize {
+        let outside: usize = self.entries.iter().map(|entry| entry.content.size_outside()).sum();
+        size_of::<Self>() + self.entries.capacity() * size_of::<Entry>() + outside
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -8,9 +8,12 @@ use crate::config::Config;
 use crate::conn::connections::Connections;
 use crate::conn::dirty::Mark;
 use crate::conn::flow::Flow;
+use crate::conn::held::Pieces;
+use crate::conn::outbox::SPARE_MAX;
 use crate::conn::peer::{Peer, Stage};
 use crate::driver::{Descriptor, Driver, Key};
 use crate::handler::Handler;
+use ringwire_protocol::Workspace;
 
 /// What the engine believes to be in flight on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,12 @@ pub(crate) struct Belief {
     pub(crate) receive: bool,
     pub(crate) send: bool,
     pub(crate) cancel: bool,
+    /// Bytes that the connection has allocated, but for what is in flight.
+    pub(crate) allocated: usize,
+    /// Whether it is in its opening handshake.
+    pub(crate) is_opening: bool,
+    /// Whether it counts as a connection: it is not there to be refused.
+    pub(crate) has_place: bool,
 }
 
 /// Bytes beyond all limits that one connection may have queued: the answer to its request, a close
@@ -62,8 +71,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             assert!(is_told || subscriptions == 0, "{key:?} has ended and is subscribed");
             check_flights(key, peer);
             check_size(key, peer, self.shared.config());
-            beliefs.push(belief(peer));
+            let held = self.held.get(&key).map_or(0, Pieces::allocated);
+            beliefs.push(belief(peer, held));
         }
+        self.check_memory();
         beliefs
     }
 
@@ -94,6 +105,18 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         assert_eq!(self.placed, places.len(), "places are counted wrong");
         assert!(self.placed <= config.connections_max, "{} connections", self.placed);
         self.admission.check(&places);
+    }
+
+    /// What the connections share stays within what [`Config::memory_max`] counts for it.
+    fn check_memory(&self) {
+        let shared = &self.shared;
+        let (spare, messages) = (shared.store.allocated(), shared.workspace.allocated());
+        assert!(spare <= SPARE_MAX, "{spare} spare bytes for sends");
+        assert!(messages <= Workspace::SPARE_MAX, "{messages} spare bytes for messages");
+        let config = shared.config();
+        let topics = shared.topics.allocated() as u64;
+        let topics_max = config.memory_topics(config.connections_max);
+        assert!(topics <= topics_max, "{topics} bytes are subscribed, at most {topics_max}");
     }
 
     fn check_deadline(&mut self, key: Key) {
@@ -137,8 +160,17 @@ fn check_size<S>(key: Key, peer: &Peer<S>, config: &Config) {
     }
 }
 
-fn belief<S>(peer: &Peer<S>) -> Belief {
+fn belief<S>(peer: &Peer<S>, held: usize) -> Belief {
+    let (head, is_opening) = match &peer.stage {
+        Stage::Opening(opening) => (opening.head.capacity(), true),
+        Stage::Open | Stage::Lingering(_) | Stage::Terminating => (0, false),
+    };
+    let waiting = peer.link.backlog.as_ref().map_or(0, |backlog| backlog.allocated());
+    let filling = peer.link.outbox.filling.capacity();
     Belief {
+        allocated: head + held + waiting + filling + peer.receiver.allocated(),
+        is_opening,
+        has_place: peer.place.is_some(),
         descriptor: peer.descriptor,
         receive: peer.in_flight.receive,
         send: peer.link.outbox.is_flying(),

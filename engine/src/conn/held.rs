@@ -29,6 +29,12 @@ impl Pieces {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Bytes that it has allocated.
+    #[cfg(feature = "simulation")]
+    pub(crate) const fn allocated(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// What is to be handed over.
     pub(crate) fn rest(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.from..).unwrap_or_default()

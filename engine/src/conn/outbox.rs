@@ -39,6 +39,12 @@ impl BufferStore {
         }
     }
 
+    /// Bytes of everything that is kept.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn allocated(&self) -> usize {
+        self.spare.iter().map(Vec::capacity).sum()
+    }
+
     /// Gives all of it back to the system.
     pub(crate) fn clear(&mut self) {
         self.spare = Vec::new();

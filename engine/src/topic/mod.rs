@@ -62,6 +62,7 @@
 
 mod conflation;
 mod limits;
+mod memory;
 mod name;
 mod own;
 mod retained;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::memory;
 use super::tight::Tight;
 
 /// The patterns of one subscriber by number, each with the index at which the subscriber stands in
@@ -31,6 +32,12 @@ const FEW_MAX: usize = 32;
 const MANY_MIN: usize = FEW_MAX / 2;
 
 impl Own {
+    /// Bytes of each pattern, at the most.
+    pub(super) const SIZE_MAX: usize = memory::in_table(size_of::<(u32, u32)>());
+
+    /// Bytes that it takes besides, once they are many.
+    pub(super) const MANY_SIZE: usize = size_of::<HashMap<u32, u32>>();
+
     pub(super) const fn new() -> Self {
         Self::Few(Tight::new())
     }
@@ -122,15 +129,12 @@ impl Own {
         *self = Self::Few(places);
     }
 
-    /// Bytes that it has allocated, as the standard library's table is laid out.
-    #[cfg(test)]
+    /// Bytes that it has allocated.
+    #[cfg(any(test, feature = "simulation"))]
     pub(super) fn allocated(&self) -> usize {
         match self {
             Self::Few(places) => places.allocated(),
-            Self::Many(indexes) => {
-                let buckets = (indexes.capacity() * 8 / 7).next_power_of_two();
-                size_of::<HashMap<u32, u32>>() + buckets * (size_of::<(u32, u32)>() + 1) + 16
-            }
+            Self::Many(indexes) => size_of::<HashMap<u32, u32>>() + memory::of_table(indexes),
         }
     }
 }

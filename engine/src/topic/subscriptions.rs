@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use super::memory;
 use super::own::Own;
 use super::tight::Tight;
 use super::tokens::number_of;
@@ -48,6 +49,21 @@ struct Entry {
 }
 
 const _: () = assert!(size_of::<Entry>() == 8);
+
+impl<S> Subscriptions<S> {
+    /// Bytes of a subscription at the most, at both its ends.
+    pub(super) const SUBSCRIPTION_SIZE: usize = memory::in_list(size_of::<Entry>()) + Own::SIZE_MAX;
+
+    /// Bytes of a subscriber at the most, without its subscriptions.
+    pub(super) const SUBSCRIBER_SIZE: usize = memory::in_list(size_of::<S>())
+        + memory::in_list(size_of::<Own>())
+        + 2 * memory::in_list(size_of::<u32>())
+        + memory::in_table(size_of::<(S, u32)>())
+        + Own::MANY_SIZE;
+
+    /// Bytes of a pattern at the most: those of its list.
+    pub(super) const PATTERN_SIZE: usize = memory::in_list(size_of::<Tight<Entry>>());
+}
 
 impl<S: Copy + Eq + Hash> Subscriptions<S> {
     pub(super) fn new() -> Self {
@@ -211,6 +227,16 @@ impl<S: Copy + Eq + Hash> Subscriptions<S> {
         true
     }
 
+    /// Bytes that have been allocated.
+    #[cfg(feature = "simulation")]
+    pub(super) fn allocated(&self) -> usize {
+        let lists = self.lists.capacity() * size_of::<Tight<Entry>>();
+        let subscribers = self.identities.capacity() * size_of::<S>()
+            + (self.stamps.capacity() + self.free.capacity()) * size_of::<u32>()
+            + self.own.capacity() * size_of::<Own>();
+        lists + subscribers + memory::of_table(&self.numbers) + self.allocated_each()
+    }
+
     /// That each end of every subscription finds the other.
     #[cfg(test)]
     fn invariants(&self) {
@@ -226,8 +252,8 @@ impl<S: Copy + Eq + Hash> Subscriptions<S> {
     }
 
     /// Bytes of all subscriptions, without the table of subscribers and that of patterns.
-    #[cfg(test)]
-    fn allocated(&self) -> usize {
+    #[cfg(any(test, feature = "simulation"))]
+    fn allocated_each(&self) -> usize {
         let own = self.own.iter().map(Own::allocated).sum::<usize>();
         own + self.lists.iter().map(Tight::allocated).sum::<usize>()
     }
@@ -339,7 +365,7 @@ mod tests {
                 }
             }
             let count = (subscribers * patterns) as usize;
-            let each = subscriptions.allocated().div_ceil(count);
+            let each = subscriptions.allocated_each().div_ceil(count);
             assert!(each <= 32, "{each} bytes of {patterns} patterns");
         }
     }

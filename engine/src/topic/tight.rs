@@ -46,7 +46,7 @@ impl<T> Tight<T> {
     }
 
     /// Bytes that it has allocated.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(super) const fn allocated(&self) -> usize {
         self.0.capacity() * size_of::<T>()
     }

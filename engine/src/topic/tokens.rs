@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::memory;
+
 /// The tokens of all patterns, each kept once and counted.
 ///
 /// A number is given again when its token has gone. The table's hash is keyed: whoever chooses the
@@ -22,6 +24,22 @@ struct Entry {
 }
 
 impl Tokens {
+    /// Bytes of a token at the most, without its characters.
+    pub(super) const SIZE_MAX: usize = memory::in_table(size_of::<(Arc<str>, u32)>())
+        + memory::in_list(size_of::<Entry>())
+        + memory::in_list(size_of::<u32>())
+        + memory::COUNTS_SIZE;
+
+    /// Bytes that have been allocated.
+    #[cfg(feature = "simulation")]
+    pub(super) fn allocated(&self) -> usize {
+        let tokens = self.numbers.keys().map(|token| token.len() + memory::COUNTS_SIZE);
+        tokens.sum::<usize>()
+            + memory::of_table(&self.numbers)
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.free.capacity() * size_of::<u32>()
+    }
+
     /// The number of a token that some pattern has.
     pub(super) fn number(&self, token: &str) -> Option<u32> {
         self.numbers.get(token).copied()

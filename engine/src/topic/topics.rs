@@ -3,6 +3,7 @@
 use std::hash::Hash;
 
 use super::limits::{SubscribeError, TooManyMatches, TopicLimits};
+use super::memory;
 use super::name::{Pattern, Topic};
 use super::subscriptions::Subscriptions;
 use super::trie::Trie;
@@ -44,6 +45,23 @@ pub struct Topics<S> {
     limits: TopicLimits,
     /// The patterns that the present publish matches: empty but for its memory in between.
     found: Vec<u32>,
+}
+
+impl<S> Topics<S> {
+    /// Bytes of a subscription at the most.
+    pub(crate) const SUBSCRIPTION_SIZE: usize = Subscriptions::<S>::SUBSCRIPTION_SIZE;
+
+    /// Bytes of a subscriber at the most, without its subscriptions.
+    pub(crate) const SUBSCRIBER_SIZE: usize = Subscriptions::<S>::SUBSCRIBER_SIZE;
+
+    /// Bytes of a pattern at the most, which shares no token with others and is found by a publish.
+    pub(crate) const PATTERN_SIZE: usize = Topic::TOKENS_MAX
+        * (Trie::TOKEN_SIZE + Subscriptions::<S>::PATTERN_SIZE)
+        + Topic::SIZE_MAX
+        + memory::in_list(size_of::<u32>());
+
+    /// Bytes of all its tables while there is little in them.
+    pub(crate) const TABLES_SIZE: usize = 4 * memory::TABLE_SIZE_MIN;
 }
 
 impl<S: Copy + Eq + Hash> Topics<S> {
@@ -176,6 +194,13 @@ impl<S: Copy + Eq + Hash> Topics<S> {
     #[must_use]
     pub const fn pattern_count(&self) -> usize {
         self.trie.pattern_count()
+    }
+
+    /// Bytes that have been allocated.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn allocated(&self) -> usize {
+        let found = self.found.capacity() * size_of::<u32>();
+        self.trie.allocated() + self.subscriptions.allocated() + found
     }
 
     /// Finds the patterns of a topic.

@@ -18,6 +18,7 @@
 
 use std::collections::HashMap;
 
+use super::memory;
 use super::name::{Pattern, REST, STAR, Topic};
 use super::tokens::{Tokens, number_of};
 
@@ -65,6 +66,21 @@ const NONE: u32 = u32::MAX;
 const ROOT: u32 = 0;
 
 impl Trie {
+    /// Bytes of each token of a pattern at the most, where it shares none.
+    pub(super) const TOKEN_SIZE: usize = memory::in_table(size_of::<((u32, u32), u32)>())
+        + memory::in_list(size_of::<Node>())
+        + memory::in_list(size_of::<u32>())
+        + Tokens::SIZE_MAX;
+
+    /// Bytes that have been allocated.
+    #[cfg(feature = "simulation")]
+    pub(super) fn allocated(&self) -> usize {
+        self.tokens.allocated()
+            + memory::of_table(&self.children)
+            + self.nodes.capacity() * size_of::<Node>()
+            + self.free.capacity() * size_of::<u32>()
+    }
+
     /// How many patterns there are.
     pub(super) const fn pattern_count(&self) -> usize {
         self.pattern_count

@@ -38,6 +38,12 @@ impl Assembler {
         self.assembly.as_ref().map_or(0, |assembly| assembly.size())
     }
 
+    /// Bytes that it has allocated.
+    pub(crate) fn allocated(&self) -> usize {
+        let assembly = self.assembly.as_ref();
+        assembly.map_or(0, |assembly| size_of::<Assembly>() + assembly.capacity())
+    }
+
     /// The message, if it is handed over as it arrives.
     pub(crate) fn streamed(&mut self) -> Option<&mut Streamed> {
         self.assembly.as_mut()?.as_streamed()

@@ -84,6 +84,15 @@ impl Assembly {
         }
     }
 
+    /// Bytes that it has allocated.
+    pub(super) fn capacity(&self) -> usize {
+        match &self.content {
+            Content::Text(text) => text.capacity(),
+            Content::Binary(bytes) => bytes.capacity(),
+            Content::Streamed(_) => 0,
+        }
+    }
+
     /// The memory, for the next message.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         match self.content {

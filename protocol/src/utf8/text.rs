@@ -141,6 +141,11 @@ impl Gather {
         Ok(Text { bytes: self.pieces.join() })
     }
 
+    /// Bytes that have been allocated for it.
+    pub(crate) fn capacity(&self) -> usize {
+        self.pieces.capacity()
+    }
+
     /// The buffer, for the next use of its capacity.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.pieces.into_buffer()

@@ -89,6 +89,17 @@ impl World {
         self.queue.is_empty() && !self.sockets.iter().any(|it| !it.closed && is_busy(it))
     }
 
+    /// Bytes that were allocated for what the engine has sent and not been told the end of.
+    pub(crate) fn flight_size(&self, descriptor: Descriptor) -> usize {
+        let index = usize::try_from(descriptor.0).unwrap_or(usize::MAX);
+        let Some(socket) = self.sockets.get(index) else { return 0 };
+        let landed = self.queue.iter().map(|completion| match completion {
+            Completion::Sent { key, bytes, .. } if socket.key == Some(*key) => bytes.capacity(),
+            _ => 0,
+        });
+        socket.send.as_ref().map_or(0, |flight| flight.bytes.capacity()) + landed.sum::<usize>()
+    }
+
     /// The descriptors that the engine has, and what it may believe to be in flight on each.
     pub(crate) fn owned(&self) -> impl Iterator<Item = (Descriptor, Untold)> {
         let owned = self.sockets.iter().enumerate().filter(|(_, it)| it.accepted && !it.closed);
