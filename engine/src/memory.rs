@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn no_limit_that_grows_lessens_it() {
-        let changes: [fn(&mut Config); 14] = [
+        let changes: [fn(&mut Config); 16] = [
             |config| config.workers += 1,
             |config| config.connections_max += 1,
             |config| config.handshakes_max = 3,
