@@ -104,6 +104,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
         }
+        let had_begun = message_since.is_some();
         let mut input = bytes;
         let mut over = false;
         loop {
@@ -155,13 +156,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             peer.stage = Stage::Lingering(Lingering::default());
             peer.since = shared.stamp();
         }
-        self.read_finish(key);
+        self.read_finish(key, had_begun);
         left
     }
 
     /// After reading: what was written is to leave; a peer that takes nothing is read no more; a
-    /// message that has begun and not ended is to end in time.
-    fn read_finish(&mut self, key: Key) {
+    /// message that has begun and not ended is to end in time. `had_begun`: one had, before.
+    fn read_finish(&mut self, key: Key, had_begun: bool) {
         let Self { slots, shared, .. } = self;
         let Some(Peer { link, stage, receiver, message_since, .. }) = slots.at(key) else { return };
         if receiver.holds_more() {
@@ -189,7 +190,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if !matches!(stage, Stage::Open) {
             shared.mark(key, link);
         }
-        if begins {
+        // After a control frame in pieces the last message may be long ago.
+        if begins || had_begun {
             self.watch(key);
         }
     }
