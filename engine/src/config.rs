@@ -7,7 +7,7 @@ use ringwire_protocol::{Close, Limits, handshake};
 
 use crate::error::ConfigError;
 use crate::mailbox::Bounds;
-use crate::slow::{Overflow, SlowConsumer};
+use crate::slow::{Contradiction, SlowConsumer};
 use crate::timer::DURATION_MAX;
 use crate::topic::{RetainedLimits, TopicLimits};
 
@@ -366,14 +366,11 @@ fn check_sizes(config: &Config) -> Result<(), ConfigError> {
     if !marks.is_sorted() || config.outbox_high == 0 {
         return Err(ConfigError::Marks);
     }
-    if config.slow_consumer.size_max == 0 {
-        return Err(ConfigError::Zero { field: "slow_consumer.size_max" });
+    match config.slow_consumer.contradiction() {
+        None => Ok(()),
+        Some(Contradiction::Size) => Err(ConfigError::Zero { field: "slow_consumer.size_max" }),
+        Some(Contradiction::Code(code)) => Err(ConfigError::SlowConsumerCode(code)),
     }
-    if let Overflow::Close(code) = config.slow_consumer.overflow {
-        let close = Close { code: Some(code), reason: "" };
-        close.check().map_err(|_| ConfigError::SlowConsumerCode(code))?;
-    }
-    Ok(())
 }
 
 fn check_times(config: &Config) -> Result<(), ConfigError> {
@@ -436,6 +433,7 @@ pub(crate) const WORKERS_MAX: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slow::Overflow;
 
     fn resolved(change: impl FnOnce(&mut Config)) -> Result<Settings, ConfigError> {
         let mut config = Config::default();

@@ -130,14 +130,17 @@ impl Handle {
     /// # Errors
     /// [`PublishError`]: the topic is none, the key too long, or some workers did not take it.
     pub fn publish(&self, topic: &str, post: impl Into<Post>) -> Result<(), PublishError> {
-        self.send_publication(Publication::new(Topic::new(topic)?, post.into(), None)?)
+        let publication = Publication::new(Topic::new(topic)?, post.into(), None)?;
+        self.send_publication(&Arc::new(publication))
     }
 
-    pub(crate) fn send_publication(&self, publication: Publication) -> Result<(), PublishError> {
-        let publication = Arc::new(publication);
+    pub(crate) fn send_publication(
+        &self,
+        publication: &Arc<Publication>,
+    ) -> Result<(), PublishError> {
         let is_ordered = publication.post.is_ordered();
         let _order = is_ordered.then(|| self.order.lock(publication.topic.as_topic()));
-        self.push_all(|| Mail::Publish(Arc::clone(&publication)))
+        self.push_all(|| Mail::Publish(Arc::clone(publication)))
     }
 
     /// Counts the subscribers of a topic, on all workers: the connections that a message to it

@@ -96,6 +96,7 @@ impl Publication {
         Ok(Self { topic: topic.into(), post, except })
     }
 
+    /// The message.
     pub(crate) fn payload(&self) -> Payload<'_> {
         self.post.message.payload()
     }

@@ -269,7 +269,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                     self.connections.send(key, message.payload());
                 }
                 Mail::SendMany { keys, message } => {
-                    self.connections.send_many(&keys, message.payload());
+                    self.connections.send_many(&keys, &message);
                 }
                 Mail::Publish(publication) => self.connections.publish(&publication),
                 Mail::Count(presence) => {

@@ -163,7 +163,7 @@ impl Scene {
 }
 
 fn policy(overflow: Overflow) -> SlowConsumer {
-    SlowConsumer { overflow, size_max: SIZE_MAX, age_max: None }
+    SlowConsumer { overflow, size_max: SIZE_MAX, ..SlowConsumer::default() }
 }
 
 #[test]
@@ -237,7 +237,8 @@ fn the_newest_arrive_where_only_the_outbox_is_limited() {
 #[test]
 fn what_is_too_old_is_not_sent() {
     let age_max = Some(Duration::from_secs(1));
-    let policy = SlowConsumer { overflow: Overflow::DropOldest, size_max: usize::MAX, age_max };
+    let policy =
+        SlowConsumer { overflow: Overflow::DropOldest, age_max, ..SlowConsumer::default() };
     let mut scene = Scene::new(policy, None, 3);
     scene.stall();
     scene.ask(2);
@@ -310,7 +311,7 @@ fn a_close_comes_behind_what_waits() {
 #[test]
 fn a_message_above_the_limit_is_not_taken_even_when_nothing_waits() {
     for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
-        let policy = SlowConsumer { overflow, size_max: SIZE - 1, age_max: None };
+        let policy = SlowConsumer { overflow, size_max: SIZE - 1, ..SlowConsumer::default() };
         let mut scene = Scene::new(policy, None, 10);
         scene.ask(1);
         let feed = scene.simulation.handler();
@@ -434,7 +435,7 @@ fn drops_of_the_last_turn_are_told() {
 fn a_peer_is_read_again_when_all_that_waited_was_dropped() {
     let age_max = Some(Duration::from_secs(1));
     let slow_consumer =
-        SlowConsumer { overflow: Overflow::DropOldest, size_max: usize::MAX, age_max };
+        SlowConsumer { overflow: Overflow::DropOldest, age_max, ..SlowConsumer::default() };
     let config = Config { slow_consumer, outbox_high: 5000, outbox_low: 5000, ..Config::default() };
     let mut scene = Scene::open(config, Feed::default(), 10);
     scene.stall();

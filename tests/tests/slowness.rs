@@ -317,7 +317,7 @@ fn what_waits_behind_a_flight_ages_as_well() {
     // Half of this flies, for three quarters of the time; of the other half waits what has room,
     // message by message.
     let slow_consumer =
-        SlowConsumer { overflow: Overflow::DropOldest, size_max: 6200, age_max: None };
+        SlowConsumer { overflow: Overflow::DropOldest, size_max: 6200, ..SlowConsumer::default() };
     let mut simulation = start(Config { slow_consumer, ..aging() }, Faults::default(), 1);
     let peer = open(&mut simulation);
     simulation.set_window(peer, 0);

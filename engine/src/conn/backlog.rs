@@ -5,166 +5,192 @@
 //!       └──▶ backlog, after that ──refill──▶ outbox, when the flight has landed
 //!                │ too many bytes, or too old
 //!                ▼
-//!             dropped, or the connection closed: as its policy says
+//!             dropped, replaced, or the connection closed: as the policy of its lane says
 //! ```
 //!
 //! A message is encoded when it leaves the backlog and not before: with context takeover a message
 //! that has been compressed must be sent.
+//!
+//! All messages stand in one order, whatever policy applies to them. What one policy applies to is
+//! a lane: what the connection is sent by itself, or what subscriptions of that policy bring.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
-use ringwire_protocol::{Frame, Payload, Prepared, Sender, Workspace};
+use ringwire_protocol::{Sender, Workspace};
 
-use crate::slow::{Overflow, SlowConsumer};
+use crate::conn::content::Content;
+use crate::conn::entry::{ENTRY_SIZE, Entries, Entry, Missing, Thing};
+use crate::conn::lane::Lane;
+use crate::conn::name::Name;
+use crate::conn::policies::OWN;
+use crate::slow::SlowConsumer;
 use crate::timer::Time;
-
-/// A message that is being sent.
-pub(crate) enum Outgoing<'a, 'm> {
-    Message(Payload<'m>),
-    Uncompressed(Payload<'m>),
-    Prepared(&'a mut Prepared<'m>),
-}
-
-impl Outgoing<'_, '_> {
-    pub(crate) fn size(&self) -> usize {
-        match self {
-            Self::Message(payload) | Self::Uncompressed(payload) => payload.as_bytes().len(),
-            Self::Prepared(message) => message.payload().as_bytes().len(),
-        }
-    }
-}
 
 /// What one connection has waiting.
 #[derive(Debug)]
 pub(crate) struct Backlog {
+    /// Of the connection.
     pub(crate) policy: SlowConsumer,
-    entries: VecDeque<Entry>,
-    /// Bytes of all entries, as they are counted.
-    size: usize,
+    entries: Entries,
+    /// Of those that something waits in, or has: at most 256.
+    lanes: Vec<Lane>,
     /// Accepted, dropped and not yet told to the handler.
     untold: u64,
     /// The turn in which that was told last. It wraps.
     told: Option<u16>,
+    losses: Losses,
 }
 
-/// Bytes of a backlog that are not counted in its size: itself, and the entries that the queue has
-/// room for at the least.
-pub(crate) const BACKLOG_SIZE: usize = size_of::<Backlog>() + 4 * size_of::<Entry>();
-
-/// A message that waits.
-#[derive(Debug)]
-struct Entry {
-    content: Content,
-    since: Time,
+/// What has become of messages, for the worker to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Losses {
+    /// Bytes of messages that were accepted and dropped.
+    pub(crate) bytes: u64,
+    /// Messages that newer ones have replaced.
+    pub(crate) conflated: u64,
+    /// Gaps that the peer is told of.
+    pub(crate) gaps: u64,
 }
 
-/// A message in the form in which it is kept.
-#[derive(Debug)]
-pub(crate) enum Content {
-    Text(Box<str>),
-    Binary(Box<[u8]>),
-    /// Not to be compressed.
-    Uncompressed(Box<Self>),
-    /// Encoded already, and shared with other connections.
-    Frame(Frame),
-}
+/// Bytes of a backlog that are not counted in its size: itself with the first of its lanes, and the
+/// entries that the queue has room for at the least.
+pub(crate) const BACKLOG_SIZE: usize = size_of::<Backlog>() + 4 * (size_of::<Lane>() + ENTRY_SIZE);
 
-impl Content {
-    /// A copy of a message.
-    pub(crate) fn copy(payload: Payload<'_>) -> Self {
-        match payload {
-            Payload::Text(text) => Self::Text(text.into()),
-            Payload::Binary(bytes) => Self::Binary(bytes.into()),
-        }
-    }
-
-    /// Bytes that it takes, so that messages without content are bounded as well.
-    fn size(&self) -> usize {
-        size_of::<Entry>() + self.size_outside()
-    }
-
-    /// Bytes of it that do not lie in the entry.
-    fn size_outside(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
-            Self::Uncompressed(content) => size_of::<Self>() + content.size_outside(),
-            Self::Frame(frame) => frame.len(),
-        }
-    }
-
-    /// Appends it to `out`. It was accepted, so it is sent even if closing has begun since.
-    fn encode(&self, sender: &mut Sender, workspace: &mut Workspace, out: &mut Vec<u8>) {
-        let (payload, compresses) = match self {
-            Self::Frame(frame) => return out.extend_from_slice(frame),
-            Self::Text(text) => (Payload::Text(text), true),
-            Self::Binary(bytes) => (Payload::Binary(bytes), true),
-            Self::Uncompressed(content) => match &**content {
-                Self::Text(text) => (Payload::Text(text), false),
-                Self::Binary(bytes) => (Payload::Binary(bytes), false),
-                content => return content.encode(sender, workspace, out),
-            },
-        };
-        // A server needs no masking keys, and nothing else can be wrong.
-        let _encoded = sender.message_held(payload, compresses, workspace, out);
-    }
+/// Under which policy a message waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    /// The lane: the number of the policy.
+    pub(crate) tag: u8,
+    pub(crate) policy: SlowConsumer,
+    /// The policy of all connections that have none of their own.
+    pub(crate) connection: &'a SlowConsumer,
+    /// Bytes that may wait for the connection, whatever the policies say.
+    pub(crate) size_max: usize,
+    /// Bytes that are filled for one flight of the connection.
+    pub(crate) flight_size: usize,
+    pub(crate) now: Time,
 }
 
 impl Backlog {
     pub(crate) const fn new(policy: SlowConsumer) -> Self {
-        Self { policy, entries: VecDeque::new(), size: 0, untold: 0, told: None }
+        Self {
+            policy,
+            entries: Entries::new(),
+            lanes: Vec::new(),
+            untold: 0,
+            told: None,
+            losses: Losses { bytes: 0, conflated: 0, gaps: 0 },
+        }
     }
 
+    /// Bytes that wait.
     pub(crate) const fn size(&self) -> usize {
-        self.size
+        self.entries.size()
     }
 
     /// Bytes that it has allocated, itself among them. What it shares with others counts for each.
     #[cfg(feature = "simulation")]
     pub(crate) fn allocated(&self) -> usize {
-        let outside: usize = self.entries.iter().map(|entry| entry.content.size_outside()).sum();
-        size_of::<Self>() + self.entries.capacity() * size_of::<Entry>() + outside
+        let lanes = self.lanes.capacity() * size_of::<Lane>();
+        size_of::<Self>() + lanes + self.entries.allocated()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whether the oldest message has waited for longer than it may.
-    pub(crate) fn is_stale(&self, now: Time) -> bool {
-        let age_max = self.policy.age_max;
-        self.entries
-            .front()
-            .zip(age_max)
-            .is_some_and(|(oldest, age_max)| oldest.since.after(age_max) < now)
+    /// Bytes of the messages in a lane.
+    pub(crate) fn lane_size(&self, tag: u8) -> usize {
+        self.lane(tag).map_or(0, Lane::size)
+    }
+
+    /// Whether the first message of a lane has waited for longer than it may.
+    pub(crate) fn is_stale(&self, tag: u8, now: Time) -> bool {
+        self.lane(tag).is_some_and(|lane| lane.is_stale(&self.entries, now))
+    }
+
+    /// Another policy applies to what the connection is sent by itself.
+    pub(crate) fn set_policy(&mut self, policy: SlowConsumer) {
+        self.policy = policy;
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.tag == OWN) {
+            lane.policy = policy;
+        }
+        self.seal();
+    }
+
+    /// From here on no message that waits is replaced: where the subscriptions have changed, what
+    /// comes may be newer than what waits behind it in another lane.
+    pub(crate) fn seal(&mut self) {
+        for lane in &mut self.lanes {
+            lane.seal();
+        }
+    }
+
+    /// The message that one of this name replaces, and its bytes.
+    pub(crate) fn find(&self, tag: u8, name: &Arc<Name>) -> Option<(u32, usize)> {
+        let number = self.lane(tag)?.find(name)?;
+        Some((number, self.entries.get(number)?.size_outside()))
     }
 
     /// Puts a message behind the others.
-    pub(crate) fn push(&mut self, content: Content, now: Time) {
-        self.size += content.size();
-        self.entries.push_back(Entry { content, since: now });
+    pub(crate) fn push(&mut self, terms: &Terms<'_>, content: Content, name: Option<Arc<Name>>) {
+        let index = self.lane_index(terms);
+        if let Some(lane) = self.lanes.get_mut(index) {
+            lane.push(&mut self.entries, content, name, terms.now);
+        }
     }
 
-    /// Drops the oldest message. Says how many bytes that were, `None` if there was none.
-    pub(crate) fn drop_oldest(&mut self) -> Option<usize> {
-        let entry = self.entries.pop_front()?;
-        let size = entry.content.size();
-        self.size -= size;
+    /// Puts a message in the place of an older one.
+    pub(crate) fn replace(&mut self, terms: &Terms<'_>, number: u32, content: Content) {
+        if let Some(lane) = lane(&mut self.lanes, terms.tag) {
+            lane.replace(&mut self.entries, number, content, terms.now);
+            self.losses.conflated += 1;
+        }
+    }
+
+    /// Takes out a message that a newer one replaces elsewhere.
+    pub(crate) fn withdraw(&mut self, tag: u8, number: u32) {
+        if let Some(lane) = lane(&mut self.lanes, tag) {
+            lane.take(&mut self.entries, number);
+            self.losses.conflated += 1;
+        }
+    }
+
+    /// Drops the first message of a lane. `false`: there is none.
+    pub(crate) fn drop_first(&mut self, tag: u8) -> bool {
+        let lane = lane(&mut self.lanes, tag);
+        let Some(entry) = lane.and_then(|lane| lane.drop_first(&mut self.entries)) else {
+            return false;
+        };
         self.untold += 1;
-        Some(size)
+        self.losses.bytes += entry.size_outside() as u64;
+        true
+    }
+
+    /// Takes note that a message was not taken, for the peer to be told.
+    pub(crate) fn refuse(&mut self, terms: &Terms<'_>, missing: Missing) {
+        let index = self.lane_index(terms);
+        if let Some(lane) = self.lanes.get_mut(index) {
+            lane.refuse(&mut self.entries, missing, terms.now);
+        }
     }
 
     /// Drops every message.
     pub(crate) fn clear(&mut self) {
-        self.untold += self.entries.len() as u64;
-        self.entries = VecDeque::new();
-        self.size = 0;
+        while let Some((number, tag)) = self.entries.first() {
+            if let Some(Entry { thing: Thing::Message(content), .. }) = self.take(number, tag) {
+                self.untold += 1;
+                self.losses.bytes += content.size() as u64;
+            }
+        }
+        self.forget();
     }
 
     /// Forgets every message: they are lost with their connection, and not dropped.
     pub(crate) fn forget(&mut self) {
-        self.entries = VecDeque::new();
-        self.size = 0;
+        // What the longest queue took is given back.
+        self.entries = Entries::new();
+        self.lanes = Vec::new();
     }
 
     /// Messages that have been dropped since this was last asked in another turn.
@@ -181,6 +207,11 @@ impl Backlog {
         std::mem::replace(&mut self.untold, 0)
     }
 
+    /// What has become of messages since this was last asked.
+    pub(crate) fn take_losses(&mut self) -> Losses {
+        std::mem::take(&mut self.losses)
+    }
+
     /// Moves messages to `out` until there are enough for the next flight. Those that have become
     /// too old are dropped, where old ones are what is dropped. Says since when the oldest of those
     /// that were moved has waited.
@@ -192,20 +223,18 @@ impl Backlog {
         now: Time,
     ) -> Option<Time> {
         let mut oldest = None;
-        let drops_old = self.policy.overflow == Overflow::DropOldest;
         while out.len() < self.policy.flight_size() {
-            if drops_old && self.is_stale(now) {
-                self.drop_oldest();
-                continue;
-            }
-            let Some(entry) = self.entries.pop_front() else {
-                // What the longest queue took is given back.
-                self.entries = VecDeque::new();
+            let Some((number, tag)) = self.entries.first() else {
+                self.forget();
                 break;
             };
-            oldest.get_or_insert(entry.since);
-            self.size -= entry.content.size();
-            entry.content.encode(sender, workspace, out);
+            let drops_old = self.lane(tag).is_some_and(|lane| lane.policy.drops_old());
+            // A gap is told once for all that is missing: it may have moved.
+            if drops_old && self.is_stale(tag, now) && self.drop_first(tag) {
+                continue;
+            }
+            let since = self.send_first(number, tag, sender, workspace, out);
+            oldest = [oldest, since].into_iter().flatten().min();
         }
         oldest
     }
@@ -218,68 +247,78 @@ impl Backlog {
         workspace: &mut Workspace,
         out: &mut Vec<u8>,
     ) -> Option<Time> {
-        let oldest = self.entries.front().map(|entry| entry.since);
-        for entry in std::mem::take(&mut self.entries) {
-            entry.content.encode(sender, workspace, out);
+        let mut oldest = None;
+        while let Some((number, tag)) = self.entries.first() {
+            let since = self.send_first(number, tag, sender, workspace, out);
+            oldest = [oldest, since].into_iter().flatten().min();
         }
-        self.size = 0;
+        self.forget();
         oldest
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ringwire_protocol::{Limits, Role};
-
-    /// Bytes that an entry takes, asked of each of its parts.
-    fn held(content: &Content) -> usize {
-        let outside = match content {
-            Content::Text(text) => size_of_val::<str>(text),
-            Content::Binary(bytes) => size_of_val::<[u8]>(bytes),
-            Content::Uncompressed(content) => size_of_val::<Content>(content) + held(content),
-            Content::Frame(frame) => frame.len(),
-        };
-        let inner = matches!(content, Content::Uncompressed(_));
-        outside + if inner { 0 } else { size_of::<Entry>() }
-    }
-
-    #[test]
-    fn what_is_counted_is_what_is_held() {
-        let mut backlog = Backlog::new(SlowConsumer::default());
-        let mut all = 0;
-        for size in [0, 1, 1000] {
-            let text = "x".repeat(size);
-            let payloads = [Payload::Text(&text), Payload::Binary(text.as_bytes())];
-            for payload in payloads {
-                for content in [
-                    Content::copy(payload),
-                    Content::Uncompressed(Box::new(Content::copy(payload))),
-                ] {
-                    all += held(&content);
-                    backlog.push(content, Time::ZERO);
-                    assert_eq!(backlog.size(), all);
+    /// Moves what stands first to `out`. Says since when it has waited.
+    fn send_first(
+        &mut self,
+        number: u32,
+        tag: u8,
+        sender: &mut Sender,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Option<Time> {
+        let notice = self.lane(tag).and_then(|lane| lane.policy.gap_notice);
+        let entry = self.take(number, tag)?;
+        match entry.thing {
+            Thing::Message(content) => content.encode(sender, workspace, out),
+            Thing::Gap(missing) => {
+                if let Some(message) = notice.and_then(|notice| notice.tell(&missing.gap())) {
+                    // As of any message that has been accepted, nothing can be wrong.
+                    let _encoded = sender.message_held(message.payload(), true, workspace, out);
+                    self.losses.gaps += 1;
                 }
             }
         }
-        while let Some(size) = backlog.drop_oldest() {
-            all -= size;
-            assert_eq!(backlog.size(), all);
-        }
-        assert_eq!(all, 0);
+        Some(entry.since)
     }
 
-    #[test]
-    fn a_queue_that_is_empty_holds_nothing() {
-        let mut backlog = Backlog::new(SlowConsumer::default());
-        for _ in 0..1000 {
-            backlog.push(Content::copy(Payload::Text("")), Time::ZERO);
+    /// Takes an entry out of the queue and its lane.
+    fn take(&mut self, number: u32, tag: u8) -> Option<Entry> {
+        let Self { entries, lanes, .. } = self;
+        let lane = lane(lanes, tag)?;
+        match entries.get(number)?.thing {
+            Thing::Message(_) => lane.take(entries, number),
+            Thing::Gap(_) => lane.take_gap(entries, number),
         }
-        let (mut sender, mut workspace) =
-            (Sender::new(Role::Server), Workspace::new(Limits::default()));
-        let mut out = Vec::new();
-        backlog.refill(&mut sender, &mut workspace, &mut out, Time::ZERO);
-        assert_eq!((out.len(), backlog.size()), (2000, 0));
-        assert_eq!(backlog.entries.capacity(), 0);
+    }
+
+    fn lane(&self, tag: u8) -> Option<&Lane> {
+        self.lanes.iter().find(|lane| lane.tag == tag)
+    }
+
+    /// Where the lane is, which is made if need be.
+    fn lane_index(&mut self, terms: &Terms<'_>) -> usize {
+        self.lanes.iter().position(|lane| lane.tag == terms.tag).unwrap_or_else(|| {
+            self.lanes.push(Lane::new(terms.tag, terms.policy));
+            self.lanes.len() - 1
+        })
+    }
+
+    /// What holds between any two calls.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn invariants(&self) {
+        let size = self.entries.iter().map(|(_, entry)| entry.size()).sum::<usize>();
+        assert_eq!(size, self.size(), "a queue does not know its size");
+        for (_, entry) in self.entries.iter() {
+            assert!(self.lane(entry.tag).is_some(), "a message without a policy");
+        }
+        for lane in &self.lanes {
+            lane.invariants(&self.entries);
+        }
     }
 }
+
+fn lane(lanes: &mut [Lane], tag: u8) -> Option<&mut Lane> {
+    lanes.iter_mut().find(|lane| lane.tag == tag)
+}
+
+#[cfg(test)]
+mod tests;

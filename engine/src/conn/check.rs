@@ -70,6 +70,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             let subscriptions = self.shared.topics.subscription_count(key);
             assert!(is_told || subscriptions == 0, "{key:?} has ended and is subscribed");
             check_flights(key, peer);
+            if let Some(backlog) = &peer.link.backlog {
+                backlog.invariants();
+            }
             check_size(key, peer, self.shared.config());
             let held = self.held.get(&key).map_or(0, Pieces::allocated);
             beliefs.push(belief(peer, held));

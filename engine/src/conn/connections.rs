@@ -5,6 +5,7 @@
 //! close → free), `deadline`.
 
 use std::collections::VecDeque;
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use ringwire_protocol::handshake::Response;
@@ -20,13 +21,16 @@ use crate::conn::last_values::LastValues;
 use crate::conn::lifetime::Lifetimes;
 use crate::conn::openings::Openings;
 use crate::conn::outbox::BufferStore;
+use crate::conn::outgoing::{Origin, Outgoing};
 use crate::conn::peer::{Peer, Stage};
+use crate::conn::policies::{OWN, Policies};
 use crate::conn::share::Spent;
 use crate::conn::slots::Slots;
 use crate::conn::view::{Connection, Shared};
 use crate::driver::{Driver, Key};
 use crate::handle::Handle;
 use crate::handler::Handler;
+use crate::message::OwnedMessage;
 use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::timer::{Time, Wheel};
@@ -98,6 +102,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             dirty,
             topics,
             last_values,
+            policies: Policies::default(),
+            hashes: RandomState::new(),
             handle,
             resumed,
             now,
@@ -230,14 +236,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 
     /// Sends a message on those of `keys` that are open, encoded once for all of them.
-    pub(crate) fn send_many(&mut self, keys: &[Key], message: Payload<'_>) {
+    pub(crate) fn send_many(&mut self, keys: &[Key], message: &Arc<OwnedMessage>) {
         let Self { slots, shared, .. } = self;
-        let mut prepared = Prepared::new(message);
+        let mut prepared = Prepared::new(message.payload());
         shared.dirty.set_fans_out(true);
         for &key in keys {
             if let Some(Peer { stage: Stage::Open, link, state, .. }) = slots.at(key) {
+                let outgoing = Outgoing::Prepared(&mut prepared);
                 let mut connection = Connection { key, state, link, shared };
-                let sent = connection.send_prepared(&mut prepared);
+                let sent = connection.queue(outgoing, OWN, &mut Origin::Shared(message));
                 connection.count_interrupting(sent);
             }
         }

@@ -135,6 +135,7 @@ pub(super) fn tell_end<H: Handler>(
     closed: Closed<'_>,
 ) {
     connection.shared.topics.remove(connection.key);
+    connection.shared.count_losses(connection.link);
     let dropped = connection.link.take_last_untold();
     tell_dropped(handler, connection, dropped);
     connection.shared.stats.ended.add(closed.cause);

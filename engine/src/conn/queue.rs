@@ -4,7 +4,11 @@ use ringwire_protocol::{Close, Event, Misuse, Workspace};
 
 use crate::cause::Closer;
 use crate::config::Config;
-use crate::conn::backlog::{Backlog, Content, Outgoing};
+use crate::conn::backlog::{Backlog, Terms};
+use crate::conn::content::Content;
+use crate::conn::entry::{ENTRY_SIZE, Missing};
+use crate::conn::outgoing::{Origin, Outgoing};
+use crate::conn::policies::OWN;
 use crate::conn::view::{Link, Sent};
 use crate::slow::{Overflow, SlowConsumer};
 use crate::timer::{Stamp, Time};
@@ -25,39 +29,78 @@ impl Link {
         self.backlog.as_ref().is_some_and(|backlog| !backlog.is_empty())
     }
 
-    pub(super) fn policy(&self, config: &Config) -> SlowConsumer {
-        self.backlog.as_ref().map_or(config.slow_consumer, |backlog| backlog.policy)
+    /// The policy for what the connection is sent by itself.
+    pub(super) fn policy<'a>(&'a self, config: &'a Config) -> &'a SlowConsumer {
+        self.backlog.as_ref().map_or(&config.slow_consumer, |backlog| &backlog.policy)
     }
 
-    /// Makes room for a message of `size` bytes as the policy says. What became of the message,
+    /// Bytes that the connection may be sent by itself before anything is dropped.
+    pub(super) fn room(&self, config: &Config) -> usize {
+        let lane = self.backlog.as_ref().map_or(0, |backlog| backlog.lane_size(OWN));
+        let own = self.policy(config).size_max.saturating_sub(self.outbox.buffered() + lane);
+        own.min(config.outbox_size_max.saturating_sub(self.buffered()))
+    }
+
+    /// Makes room for a message of `size` bytes as its policy says. What became of the message,
     /// where it is not to be queued.
+    #[inline]
     pub(super) fn make_room(
         &mut self,
         size: usize,
-        policy: SlowConsumer,
+        terms: &Terms<'_>,
+        origin: &mut Origin<'_, '_>,
         workspace: &mut Workspace,
-        now: Time,
     ) -> Option<Sent> {
-        let max = policy.size_max;
-        let is_full = self.buffered().saturating_add(size) > max;
-        let is_stale = self.backlog.as_ref().is_some_and(|backlog| backlog.is_stale(now));
-        if !is_full && !is_stale {
+        if self.backlog.is_none() && self.fits(size, terms, 0) {
             return None;
         }
-        if !self.sender.closing().is_open() {
-            return Some(Sent::Closed);
+        self.make_room_behind(size, terms, origin, workspace)
+    }
+
+    fn make_room_behind(
+        &mut self,
+        size: usize,
+        terms: &Terms<'_>,
+        origin: &mut Origin<'_, '_>,
+        workspace: &mut Workspace,
+    ) -> Option<Sent> {
+        if self.sender.check().is_err() {
+            // What is wrong is said when the message is queued.
+            return None;
+        }
+        let Terms { tag, policy, now, .. } = *terms;
+        if let Some(backlog) = &mut self.backlog
+            && policy.conflates()
+            && !backlog.is_empty()
+            && let Some((number, older)) = origin.name().and_then(|name| backlog.find(tag, name))
+        {
+            if self.fits(size, terms, older) {
+                return None;
+            }
+            // What is newer is behind all others then, if there is room at all.
+            if self.fits_without(size.saturating_add(ENTRY_SIZE), terms) {
+                self.withdraw(tag, number);
+            }
+        }
+        // With its place in the queue.
+        let whole = if self.holds_back() { size.saturating_add(ENTRY_SIZE) } else { size };
+        let is_stale = self.backlog.as_ref().is_some_and(|backlog| backlog.is_stale(tag, now));
+        if !is_stale && self.fits(whole, terms, 0) {
+            return None;
         }
         match policy.overflow {
-            Overflow::DropNewest => Some(Sent::Dropped),
-            Overflow::DropOldest => {
-                let in_flight = self.outbox.buffered();
+            Overflow::DropNewest => Some(self.refuse(size, terms, origin)),
+            Overflow::DropOldest | Overflow::Conflate => {
                 // Nothing is dropped for a message that would not fit even so.
-                if in_flight.saturating_add(size) > max {
-                    return Some(Sent::Dropped);
+                if !self.fits_without(whole, terms) {
+                    return Some(self.refuse(size, terms, origin));
                 }
                 let backlog = self.backlog.as_mut()?;
-                while backlog.is_stale(now) || in_flight + backlog.size() + size > max {
-                    backlog.drop_oldest()?;
+                while backlog.is_stale(tag, now) && backlog.drop_first(tag) {}
+                while !self.fits(whole, terms, 0) {
+                    if !self.backlog.as_mut()?.drop_first(tag) {
+                        return Some(self.refuse(size, terms, origin));
+                    }
                 }
                 None
             }
@@ -74,18 +117,63 @@ impl Link {
         }
     }
 
+    /// Whether there is room for so many bytes more, when `less` have left.
+    fn fits(&self, size: usize, terms: &Terms<'_>, less: usize) -> bool {
+        let backlog = self.backlog.as_deref();
+        let lane = backlog.map_or(0, |backlog| backlog.lane_size(terms.tag));
+        self.fits_beside(size, terms, lane - less.min(lane), self.buffered() - less)
+    }
+
+    /// Whether there would be room if no other message of its policy waited.
+    fn fits_without(&self, size: usize, terms: &Terms<'_>) -> bool {
+        let backlog = self.backlog.as_deref();
+        let lane = backlog.map_or(0, |backlog| backlog.lane_size(terms.tag));
+        self.fits_beside(size, terms, 0, self.buffered() - lane)
+    }
+
+    /// Whether there is room beside so many bytes that wait under the same policy, and so many that
+    /// there are in all. What has been filled for sending is not told apart any more: it counts as
+    /// sent by the connection itself.
+    #[inline]
+    fn fits_beside(&self, size: usize, terms: &Terms<'_>, lane: usize, all: usize) -> bool {
+        let own = if terms.tag == OWN { lane + self.outbox.buffered() } else { lane };
+        own.saturating_add(size) <= terms.policy.size_max
+            && all.saturating_add(size) <= terms.size_max
+    }
+
+    /// A message is dropped that has not been taken.
+    fn refuse(&mut self, size: usize, terms: &Terms<'_>, origin: &mut Origin<'_, '_>) -> Sent {
+        if terms.policy.gap_notice.is_some() {
+            let missing = Missing::one(size, origin.name());
+            self.backlog(terms).refuse(terms, missing);
+        }
+        Sent::Dropped
+    }
+
+    fn withdraw(&mut self, tag: u8, number: u32) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.withdraw(tag, number);
+        }
+    }
+
+    /// What waits, from now on.
+    fn backlog(&mut self, terms: &Terms<'_>) -> &mut Backlog {
+        self.backlog.get_or_insert_with(|| Box::new(Backlog::new(*terms.connection)))
+    }
+
     /// Queues a message: for the next flight, or behind what waits for it.
     pub(super) fn enqueue(
         &mut self,
         message: Outgoing<'_, '_>,
-        policy: SlowConsumer,
+        terms: &Terms<'_>,
+        origin: &mut Origin<'_, '_>,
         workspace: &mut Workspace,
-        now: Time,
     ) -> Result<(), Misuse> {
-        let flies = self.outbox.is_flying() || self.outbox.filling.len() >= policy.flight_size();
+        let flies = self.outbox.is_flying() || self.outbox.filling.len() >= terms.flight_size;
         // What others hold as well waits as a reference. What comes after it waits behind it.
-        let is_shared = matches!(message, Outgoing::Prepared(_)) && self.sender.shares();
-        let waits = flies && (is_shared || !policy.is_plain());
+        let is_prepared = matches!(message, Outgoing::Prepared(_));
+        let is_shared = !matches!(origin, Origin::Lent) || (is_prepared && self.sender.shares());
+        let waits = flies && (is_shared || !terms.policy.is_plain());
         if !waits && !self.holds_back() {
             let out = &mut self.outbox.filling;
             return match message {
@@ -102,16 +190,18 @@ impl Link {
         }
         self.sender.check()?;
         let content = match message {
-            Outgoing::Message(payload) => Content::copy(payload),
-            Outgoing::Uncompressed(payload) => {
-                Content::Uncompressed(Box::new(Content::copy(payload)))
-            }
             Outgoing::Prepared(message) if self.sender.shares() => {
                 Content::Frame(self.sender.prepared(message, workspace)?)
             }
-            Outgoing::Prepared(message) => Content::copy(message.payload()),
+            message => origin.content(&message),
         };
-        self.backlog.get_or_insert_with(|| Box::new(Backlog::new(policy))).push(content, now);
+        let name = if terms.policy.names() { origin.name() } else { None };
+        let backlog = self.backlog(terms);
+        let older = name.and_then(|name| backlog.find(terms.tag, name));
+        match older {
+            Some((number, _)) => backlog.replace(terms, number, content),
+            None => backlog.push(terms, content, name.cloned()),
+        }
         Ok(())
     }
 
@@ -143,6 +233,13 @@ impl Link {
     pub(super) fn forget(&mut self) {
         if let Some(backlog) = &mut self.backlog {
             backlog.forget();
+        }
+    }
+
+    /// From here on nothing that waits is replaced: see [`Backlog::seal`].
+    pub(super) fn seal(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.seal();
         }
     }
 

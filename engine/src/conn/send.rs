@@ -37,6 +37,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, shared, handler, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         peer.link.refill(&mut shared.workspace, shared.now);
+        shared.count_losses(&mut peer.link);
         if let Peer { stage: Stage::Open, link, state, .. } = peer {
             let count = link.take_untold(shared.turn);
             tell_dropped(handler, &mut Connection { key, state, link, shared }, count);

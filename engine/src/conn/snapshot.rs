@@ -1,5 +1,6 @@
 //! The last values as a connection has them: one by one, or all that match when it subscribes.
 
+use crate::conn::policies::OWN;
 use crate::conn::view::{Connection, Sent};
 use crate::message::OwnedMessage;
 use crate::topic::{Pattern, SubscribeError, Topic};
@@ -54,11 +55,10 @@ impl<S> Connection<'_, S> {
     /// almost fits.
     fn has_room_for(&self, pattern: Pattern<'_>) -> bool {
         let Self { link, shared, .. } = self;
-        let policy = link.policy(shared.config());
-        if link.backlog.as_ref().is_some_and(|backlog| backlog.is_stale(shared.now)) {
+        if link.backlog.as_ref().is_some_and(|backlog| backlog.is_stale(OWN, shared.now)) {
             return shared.last_values.sizes(pattern).next().is_none();
         }
-        let mut room = policy.size_max.saturating_sub(link.buffered());
+        let mut room = link.room(shared.config());
         shared.last_values.sizes(pattern).all(|size| {
             let left = room.checked_sub(size.saturating_add(size / 16).saturating_add(OVERHEAD));
             room = left.unwrap_or(0);

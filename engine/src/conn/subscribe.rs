@@ -5,11 +5,14 @@ use std::sync::Arc;
 use ringwire_protocol::Prepared;
 
 use crate::conn::connections::Connections;
+use crate::conn::outgoing::{Delivery, Origin, Outgoing};
 use crate::conn::peer::{Peer, Stage};
+use crate::conn::policies::OWN;
 use crate::conn::view::Connection;
 use crate::driver::Driver;
 use crate::handler::Handler;
 use crate::publication::{Post, Publication, PublishError};
+use crate::slow::Contradiction;
 use crate::subscription::Subscription;
 use crate::topic::{Pattern, SubscribeError, Topic};
 
@@ -21,12 +24,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, shared, .. } = self;
         let mut topics = std::mem::take(&mut shared.topics);
         let mut prepared = Prepared::new(publication.payload());
+        let mut delivery = Delivery::new(publication, shared.hashes.clone());
         let except = publication.except.filter(|id| id.worker == shared.worker).map(|id| id.key);
         shared.dirty.set_fans_out(true);
-        let visit = |key, _tag| {
+        let visit = |key, tag| {
             if let Some(Peer { stage: Stage::Open, link, state, .. }) = slots.at(key) {
+                let outgoing = Outgoing::Prepared(&mut prepared);
+                let mut origin = Origin::Published(&mut delivery);
                 let mut connection = Connection { key, state, link, shared };
-                let sent = connection.send_prepared(&mut prepared);
+                let sent = connection.queue(outgoing, tag, &mut origin);
                 connection.count_interrupting(sent);
             }
         };
@@ -58,11 +64,14 @@ impl<S> Connection<'_, S> {
         self.subscribe_with(pattern, Subscription::default())
     }
 
-    /// Subscribes as [`Connection::subscribe`] does, in the way that `subscription` says.
+    /// Subscribes as [`subscribe`](Self::subscribe) does, and says how. Where several patterns of
+    /// this connection match a topic, what counts is how the most special of them was subscribed:
+    /// tokens are compared from the left, and one that is named goes before `*`, which goes before
+    /// `>`. Who subscribes a pattern again changes how.
     ///
     /// # Errors
-    /// [`Config::topics`](crate::Config::topics) allows no more, or the snapshot cannot be sent.
-    /// Nothing has changed.
+    /// [`Config::topics`](crate::Config::topics) allows no more, the policy contradicts itself, the
+    /// worker has too many others, or the snapshot cannot be sent. Nothing has changed.
     pub fn subscribe_with(
         &mut self,
         pattern: Pattern<'_>,
@@ -71,7 +80,9 @@ impl<S> Connection<'_, S> {
         if !self.is_open() {
             return Ok(false);
         }
-        let is_new = self.shared.topics.subscribe(self.key, pattern)?;
+        let tag = self.tag(subscription)?;
+        let is_new = self.shared.topics.subscribe_tagged(self.key, pattern, tag)?;
+        self.link.seal();
         if is_new
             && subscription.snapshot
             && let Err(error) = self.send_snapshot(pattern)
@@ -82,8 +93,21 @@ impl<S> Connection<'_, S> {
         Ok(is_new)
     }
 
+    /// The number of the policy of a subscription.
+    fn tag(&mut self, subscription: Subscription) -> Result<u8, SubscribeError> {
+        let Some(policy) = subscription.slow_consumer else { return Ok(OWN) };
+        match policy.contradiction() {
+            None => {}
+            Some(Contradiction::Size) => return Err(SubscribeError::SlowConsumerSize),
+            Some(Contradiction::Code(code)) => return Err(SubscribeError::SlowConsumerCode(code)),
+        }
+        let policy = policy.within(self.shared.config().outbox_size_max);
+        self.shared.policies.tag(policy).ok_or(SubscribeError::TooManySlowConsumers)
+    }
+
     /// Takes a subscription back. Says whether there was one.
     pub fn unsubscribe(&mut self, pattern: Pattern<'_>) -> bool {
+        self.link.seal();
         self.shared.topics.unsubscribe(self.key, pattern)
     }
 
@@ -92,7 +116,8 @@ impl<S> Connection<'_, S> {
     /// [`Handle`](crate::Handle) before.
     ///
     /// If this connection is a subscriber, it has a post without a key that is not retained at
-    /// once, between what it is sent before and after. Any other post it has with everybody else,
+    /// once, between what it is sent before and after, unless it has posts
+    /// [conflated](crate::Overflow::Conflate). Any other post it has with everybody else,
     /// behind what it is sent in this turn: another thread's may be under way, which all have
     /// before this one, and the last one counts. What must come behind that goes through
     /// [`Handle::send`](crate::Handle::send), and where it publishes posts of both kinds in one
@@ -102,17 +127,32 @@ impl<S> Connection<'_, S> {
     /// [`PublishError`]: the topic is none, the key too long, or some workers did not take it.
     pub fn publish(&mut self, topic: &str, post: impl Into<Post>) -> Result<(), PublishError> {
         let (topic, post) = (Topic::new(topic)?, post.into());
-        // Where too many patterns match, nobody has it.
-        let is_at_once =
-            !post.is_ordered() && self.shared.topics.is_subscriber(self.key, topic) == Ok(true);
+        let tag = self.tag_at_once(topic, &post);
         // Who is none yet, and becomes one in this turn, has it like all who do.
-        let except = is_at_once.then(|| self.id());
-        let publication = Publication::new(topic, post, except)?;
-        if is_at_once {
-            let sent = self.send(publication.post.message.payload());
+        let except = tag.map(|_| self.id());
+        let publication = Arc::new(Publication::new(topic, post, except)?);
+        if let Some(tag) = tag {
+            let outgoing = Outgoing::Message(publication.payload());
+            let mut delivery = Delivery::new(&publication, self.shared.hashes.clone());
+            let sent = self.queue(outgoing, tag, &mut Origin::Published(&mut delivery));
             self.count_interrupting(sent);
         }
-        self.shared.handle.send_publication(publication)
+        self.shared.handle.send_publication(&publication)
+    }
+
+    /// The number of the policy under which this connection has a post of its own at once, if it
+    /// does.
+    fn tag_at_once(&mut self, topic: Topic<'_>, post: &Post) -> Option<u8> {
+        if post.is_ordered() {
+            return None;
+        }
+        // Where too many patterns match, nobody has it.
+        let tag = self.shared.topics.tag(self.key, topic).ok()??;
+        let config = &self.shared.settings.config;
+        let policy = self.shared.policies.policy(tag);
+        // What it replaced could be newer than what is under way and would replace it.
+        let conflates = policy.unwrap_or_else(|| self.link.policy(config)).conflates();
+        (!conflates).then_some(tag)
     }
 
     /// Publishes a message to all subscribers of a topic but this connection, whatever it
@@ -126,6 +166,6 @@ impl<S> Connection<'_, S> {
         post: impl Into<Post>,
     ) -> Result<(), PublishError> {
         let publication = Publication::new(Topic::new(topic)?, post.into(), Some(self.id()))?;
-        self.shared.handle.send_publication(publication)
+        self.shared.handle.send_publication(&Arc::new(publication))
     }
 }

@@ -1,18 +1,21 @@
 //! A connection as a handler sees it.
 
 use std::fmt;
+use std::hash::RandomState;
 use std::time::Duration;
 
 use ringwire_protocol::{Chunk, Close, Misuse, Payload, Prepared, Sender, Workspace};
 
 use crate::cause::Closer;
 use crate::config::{Config, Settings};
-use crate::conn::backlog::{Backlog, Outgoing};
+use crate::conn::backlog::{Backlog, Terms};
 use crate::conn::dirty::{Dirty, Mark};
 use crate::conn::flow::{Flow, Step};
 use crate::conn::id::ConnectionId;
 use crate::conn::last_values::LastValues;
 use crate::conn::outbox::{BufferStore, Outbox};
+use crate::conn::outgoing::{Origin, Outgoing};
+use crate::conn::policies::{OWN, Policies};
 use crate::conn::round_trip::RoundTrip;
 use crate::conn::share::{Share, Spent};
 use crate::driver::Key;
@@ -125,6 +128,10 @@ pub(crate) struct Shared {
     pub(crate) topics: Topics<Key>,
     /// What has been published last.
     pub(crate) last_values: LastValues,
+    /// What their subscriptions say of slow consumers.
+    pub(crate) policies: Policies,
+    /// Makes hashes of what is published that no publisher can foresee.
+    pub(crate) hashes: RandomState,
     /// Reaches the other workers, and this one's mailbox.
     pub(crate) handle: Handle,
     /// Connections that have been resumed and not yet looked at.
@@ -203,6 +210,16 @@ impl Shared {
         self.dirty.mark(key, &mut link.dirty);
     }
 
+    /// Counts what has become of messages that waited.
+    pub(crate) fn count_losses(&mut self, link: &mut Link) {
+        if let Some(backlog) = &mut link.backlog {
+            let losses = backlog.take_losses();
+            self.stats.bytes_dropped += losses.bytes;
+            self.stats.messages_conflated += losses.conflated;
+            self.stats.gaps_told += losses.gaps;
+        }
+    }
+
     /// Takes note that a peer has fallen behind: it is not read until it has caught up.
     pub(crate) const fn fall_behind(&mut self, link: &mut Link) {
         if !link.backlogged {
@@ -241,13 +258,13 @@ impl<S> Connection<'_, S> {
     /// [`Message`](crate::Message) as it is.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Payload<'m>>) -> Sent {
-        self.queue(Outgoing::Message(message.into()))
+        self.queue(Outgoing::Message(message.into()), OWN, &mut Origin::Lent)
     }
 
     /// Sends a message uncompressed, also on a connection that compresses: for what is compressed
     /// already, or holds a secret beside something that others may choose.
     pub fn send_uncompressed<'m>(&mut self, message: impl Into<Payload<'m>>) -> Sent {
-        self.queue(Outgoing::Uncompressed(message.into()))
+        self.queue(Outgoing::Uncompressed(message.into()), OWN, &mut Origin::Lent)
     }
 
     /// Sends a message that goes to many connections: it is encoded, and compressed, once for all
@@ -272,7 +289,7 @@ impl<S> Connection<'_, S> {
     /// # let _ = Greeter { greeting: Prepared::new("welcome") };
     /// ```
     pub fn send_prepared(&mut self, message: &mut Prepared<'_>) -> Sent {
-        self.queue(Outgoing::Prepared(message))
+        self.queue(Outgoing::Prepared(message), OWN, &mut Origin::Lent)
     }
 
     /// Sends a fragment of a message; `fin` marks its last. All have the kind of the first, and no
@@ -281,7 +298,7 @@ impl<S> Connection<'_, S> {
     pub fn send_fragment<'m>(&mut self, fragment: impl Into<Payload<'m>>, fin: bool) -> Sent {
         let fragment = fragment.into();
         let kind = if fin { Kind::Message } else { Kind::Part };
-        self.append(fragment.as_bytes().len(), kind, |link, workspace, _| {
+        self.append(fragment.as_bytes().len(), kind, |link, workspace| {
             link.settle(workspace);
             link.sender.fragment(fragment, fin, workspace, &mut link.outbox.filling)
         })
@@ -296,7 +313,7 @@ impl<S> Connection<'_, S> {
     ) -> Sent {
         let fragment = fragment.into();
         let kind = if fin { Kind::Message } else { Kind::Part };
-        self.append(fragment.as_bytes().len(), kind, |link, workspace, _| {
+        self.append(fragment.as_bytes().len(), kind, |link, workspace| {
             link.settle(workspace);
             let out = &mut link.outbox.filling;
             link.sender.fragment_uncompressed(fragment, fin, workspace, out)
@@ -308,7 +325,7 @@ impl<S> Connection<'_, S> {
     pub fn ping(&mut self, payload: &[u8]) -> Sent {
         // A ping is no message: a connection that only pings is idle.
         let last_message = self.link.last_message;
-        let sent = self.append(payload.len(), Kind::Control, |link, workspace, _| {
+        let sent = self.append(payload.len(), Kind::Control, |link, workspace| {
             link.sender.ping(payload, workspace, &mut link.outbox.filling)
         });
         self.link.last_message = last_message;
@@ -424,7 +441,7 @@ impl<S> Connection<'_, S> {
         }
         let policy = policy.within(self.shared.config().outbox_size_max);
         match &mut self.link.backlog {
-            Some(backlog) => backlog.policy = policy,
+            Some(backlog) => backlog.set_policy(policy),
             None => self.link.backlog = Some(Box::new(Backlog::new(policy))),
         }
         Ok(())
@@ -436,21 +453,40 @@ impl<S> Connection<'_, S> {
         self.link.sender.closing().is_open()
     }
 
-    /// Sends a whole message, as the policy for slow consumers allows.
+    /// Sends a whole message, as the policy of this number for slow consumers allows.
     #[inline]
-    fn queue(&mut self, message: Outgoing<'_, '_>) -> Sent {
+    pub(super) fn queue(
+        &mut self,
+        message: Outgoing<'_, '_>,
+        tag: u8,
+        origin: &mut Origin<'_, '_>,
+    ) -> Sent {
         let Self { key, link, shared, .. } = self;
-        let Shared { settings, workspace, stats, now, .. } = &mut **shared;
-        let policy = link.policy(&settings.config);
-        let size = message.size();
-        if let Some(sent) = link.make_room(size, policy, workspace, *now) {
-            stats.messages_dropped += u64::from(sent == Sent::Dropped);
+        let Shared { settings, policies, workspace, stats, store, now, .. } = &mut **shared;
+        let config = &settings.config;
+        let own = link.policy(config);
+        let terms = Terms {
+            tag,
+            policy: *policies.policy(tag).unwrap_or(own),
+            connection: &config.slow_consumer,
+            size_max: config.outbox_size_max,
+            flight_size: own.flight_size(),
+            now: *now,
+        };
+        let size = message.payload().as_bytes().len();
+        if let Some(sent) = link.make_room(size, &terms, origin, workspace) {
+            if sent == Sent::Dropped {
+                stats.messages_dropped += 1;
+                stats.bytes_dropped += size as u64;
+            }
             shared.mark(*key, link);
             return sent;
         }
-        self.append(size, Kind::Message, |link, workspace, now| {
-            link.enqueue(message, policy, workspace, now)
-        })
+        if link.outbox.filling.capacity() == 0 {
+            link.outbox.filling = store.take();
+        }
+        let written = link.enqueue(message, &terms, origin, workspace);
+        self.written(written, size, Kind::Message)
     }
 
     /// Counts a message of another's that this connection could not take, because its own handler
@@ -487,22 +523,32 @@ impl<S> Connection<'_, S> {
         &mut self,
         size: usize,
         kind: Kind,
-        write: impl FnOnce(&mut Link, &mut Workspace, Time) -> Result<(), Misuse>,
+        write: impl FnOnce(&mut Link, &mut Workspace) -> Result<(), Misuse>,
     ) -> Sent {
-        let Self { key, link, shared, .. } = self;
-        let config = &shared.settings.config;
-        let (high, max) = (config.outbox_high, config.outbox_size_max);
+        let Self { link, shared, .. } = self;
+        let max = shared.config().outbox_size_max;
         if link.buffered().saturating_add(size) > max {
             if !link.sender.closing().is_open() {
                 return Sent::Closed;
             }
-            shared.stats.messages_dropped += u64::from(kind != Kind::Control);
+            if kind != Kind::Control {
+                shared.stats.messages_dropped += 1;
+                shared.stats.bytes_dropped += size as u64;
+            }
             return Sent::Dropped;
         }
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
         }
-        if let Err(misuse) = write(link, &mut shared.workspace, shared.now) {
+        let written = write(link, &mut shared.workspace);
+        self.written(written, size, kind)
+    }
+
+    /// Takes note of what has been queued, or has not.
+    #[inline]
+    fn written(&mut self, written: Result<(), Misuse>, size: usize, kind: Kind) -> Sent {
+        let Self { key, link, shared, .. } = self;
+        if let Err(misuse) = written {
             if link.outbox.filling.is_empty() {
                 shared.store.give(std::mem::take(&mut link.outbox.filling));
             }
@@ -514,7 +560,7 @@ impl<S> Connection<'_, S> {
         }
         link.last_message = shared.stamp();
         shared.mark(*key, link);
-        if link.buffered() > high {
+        if link.buffered() > shared.config().outbox_high {
             shared.fall_behind(link);
             return Sent::Backlogged;
         }

@@ -40,6 +40,12 @@ pub enum SubscribeError {
     /// Of a connection that wants a snapshot: it is sending a message in fragments, and no other
     /// may come between.
     MessageUnfinished,
+    /// Its policy for slow consumers is another one than the 255 of its worker.
+    TooManySlowConsumers,
+    /// By its policy for slow consumers nothing may wait: `size_max` is zero.
+    SlowConsumerSize,
+    /// Its policy for slow consumers closes with a code that cannot be sent.
+    SlowConsumerCode(u16),
 }
 
 /// A message was published to nobody: its topic matches more patterns than
@@ -54,6 +60,11 @@ impl fmt::Display for SubscribeError {
             Self::TooManyPatterns => "there are too many different patterns",
             Self::SnapshotTooLarge => "the values that match are more than may wait for the peer",
             Self::MessageUnfinished => "a message that is sent in fragments is unfinished",
+            Self::TooManySlowConsumers => "there are too many different policies",
+            Self::SlowConsumerSize => "by the policy for slow consumers nothing may wait",
+            Self::SlowConsumerCode(code) => {
+                return write!(formatter, "a slow consumer cannot be closed with {code}");
+            }
         })
     }
 }

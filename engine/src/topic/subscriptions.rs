@@ -91,9 +91,15 @@ impl<S: Copy + Eq + Hash> Subscriptions<S> {
 
     /// Whether it has subscribed this pattern.
     pub(super) fn contains(&self, subscriber: S, pattern: u32) -> bool {
-        let number = self.numbers.get(&subscriber);
-        let own = number.and_then(|&number| self.own.get(number as usize));
-        own.is_some_and(|own| own.index(pattern).is_some())
+        self.tag(subscriber, pattern).is_some()
+    }
+
+    /// The tag with which it has subscribed this pattern.
+    pub(super) fn tag(&self, subscriber: S, pattern: u32) -> Option<u8> {
+        let number = self.numbers.get(&subscriber)?;
+        let index = self.own.get(*number as usize)?.index(pattern)?;
+        let list = self.lists.get(pattern as usize)?;
+        list.as_slice().get(index as usize).map(|entry| entry.tag)
     }
 
     /// Subscribes a pattern. Says whether that is new; if not, only the tag changes.

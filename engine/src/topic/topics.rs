@@ -161,12 +161,21 @@ impl<S: Copy + Eq + Hash> Topics<S> {
         subscriber: S,
         topic: Topic<'_>,
     ) -> Result<bool, TooManyMatches> {
+        Ok(self.tag(subscriber, topic)?.is_some())
+    }
+
+    /// The tag with which [`publish`](Self::publish) would visit this subscriber, `None` if it
+    /// would not.
+    ///
+    /// # Errors
+    /// The topic matches more patterns than [`TopicLimits::matches_max`].
+    pub fn tag(&mut self, subscriber: S, topic: Topic<'_>) -> Result<Option<u8>, TooManyMatches> {
         if self.subscriptions.count(subscriber) == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         self.find(topic)?;
         let mut found = self.found.iter();
-        Ok(found.any(|number| self.subscriptions.contains(subscriber, *number)))
+        Ok(found.find_map(|number| self.subscriptions.tag(subscriber, *number)))
     }
 
     /// How many subscribers a message to this topic would reach.
@@ -287,6 +296,10 @@ mod tests {
                 prop_assert_eq!(topics.subscriber_count(topic), Ok(told.len()));
                 let mut visited = Vec::new();
                 topics.publish(topic, Some(3), |who, _| visited.push(who)).unwrap();
+                for who in 0..8 {
+                    let tag = told.contains(&who).then_some(0);
+                    prop_assert_eq!(topics.tag(who, topic), Ok(tag));
+                }
                 visited.sort_unstable();
                 prop_assert!(told.into_iter().filter(|who| *who != 3).eq(visited));
             }
@@ -301,6 +314,7 @@ mod tests {
             topics.subscribe_tagged((), Pattern::new(name).unwrap(), tag).unwrap();
             let mut tags = Vec::new();
             topics.publish(Topic::new("a.b").unwrap(), None, |(), tag| tags.push(tag)).unwrap();
+            assert_eq!(topics.tag((), Topic::new("a.b").unwrap()), Ok(tags.first().copied()));
             // `*.b` differs from `a.>` in its first token.
             assert_eq!(tags, [if tag == 3 { 2 } else { tag }], "{name}");
         }

@@ -343,7 +343,12 @@ pub(crate) fn policy(chance: &mut Chance) -> SlowConsumer {
         [Overflow::DropNewest, Overflow::DropOldest, Overflow::DropOldest, Overflow::Close(1013)];
     let age_max = chance.once_in(3).then(|| Duration::from_millis(300));
     let size_max = [400, 2000, usize::MAX];
-    SlowConsumer { overflow: chance.of(&overflow), size_max: chance.of(&size_max), age_max }
+    SlowConsumer {
+        overflow: chance.of(&overflow),
+        size_max: chance.of(&size_max),
+        age_max,
+        ..SlowConsumer::default()
+    }
 }
 
 impl Handler for Books {
