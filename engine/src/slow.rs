@@ -116,8 +116,8 @@ pub enum Overflow {
     DropNewest,
     /// Messages that were to be sent first are dropped, each whole; `dropped` tells how many.
     DropOldest,
-    /// A message that was published takes the place of the one that waits with the same topic and
-    /// key, so that what waits is bounded by the number of keys, a peer that falls behind ends with
+    /// A [`Post`](crate::Post) takes the place of the one that waits with the same topic and key,
+    /// so that what waits is bounded by the number of keys, a peer that falls behind ends with
     /// the newest of each, and none waits longer because another changes more often. It goes behind
     /// all others where it would be too large for its place. What has no topic, since it was sent
     /// to the connection, and what is too much or too old even so, is treated as by

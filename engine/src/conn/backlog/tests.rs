@@ -143,8 +143,8 @@ impl List {
     }
 
     fn messages(&self, of: u8) -> impl Iterator<Item = usize> {
-        let is_message = move |(_, kept): &(usize, &Kept)| matches!(kept, Kept::Message { tag, .. } if *tag == of);
-        self.kept.iter().enumerate().filter(is_message).map(|(index, _)| index)
+        let is_message = move |kept: &Kept| matches!(kept, Kept::Message { tag, .. } if *tag == of);
+        (0..self.kept.len()).filter(move |index| is_message(&self.kept[*index]))
     }
 
     fn tells(tag: u8) -> bool {
