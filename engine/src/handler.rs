@@ -131,8 +131,11 @@ pub trait Handler {
     /// fallen to [`Config::outbox_low`](crate::Config::outbox_low).
     fn drain(&mut self, connection: &mut Connection<'_, Self::State>) {}
 
-    /// So many messages that [`Connection::send`] had taken were dropped, because the peer is slow
-    /// and [`Overflow::DropOldest`](crate::Overflow::DropOldest) says so.
+    /// So many messages that [`Connection::send`] had taken, or a subscription had brought, were
+    /// dropped, because the peer is slow and its policy says so: by
+    /// [`DropOldest`](crate::Overflow::DropOldest) or [`Conflate`](crate::Overflow::Conflate), or
+    /// since it is [closed](crate::Overflow::Close). What the peer is told is up to
+    /// [`SlowConsumer::gap_notice`](crate::SlowConsumer::gap_notice).
     fn dropped(&mut self, connection: &mut Connection<'_, Self::State>, messages: u64) {}
 
     /// A pong has arrived, asked for or not. `round_trip` is how long it took, if it answers the

@@ -58,8 +58,9 @@ impl Config {
     ///
     /// The outbox may pass its maximum by the answers to pings that had arrived before. What may
     /// grow counts twice: a vector has up to twice the capacity that is used. What waits for a slow
-    /// consumer counts as part of its outbox, each message with its place in the queue; but places
-    /// are kept until the queue is empty.
+    /// consumer counts as part of its outbox, each message with its place in the queue and what it
+    /// is conflated by; but places are kept until the queue is empty. A message that was published
+    /// counts in full for each consumer, though all of them hold the same one.
     ///
     /// A pattern counts as if it had sixteen tokens and shared none of them with another.
     ///

@@ -39,7 +39,9 @@ pub struct SlowConsumer {
     /// What is done.
     pub overflow: Overflow,
     /// Bytes of messages that may wait, what is in flight included, if they are fewer than
-    /// [`Config::outbox_size_max`](crate::Config::outbox_size_max). Default: no other limit.
+    /// [`Config::outbox_size_max`](crate::Config::outbox_size_max). Each message that waits behind
+    /// a flight counts with its place in the queue, some 80 bytes, and where it may be conflated or
+    /// told of with its topic and key and some 100 more. Default: no other limit.
     pub size_max: usize,
     /// How long the oldest of the messages that wait may have waited. The age of one that has been
     /// replaced is that of the newest: who gets the newest values is up to date, however long a key

@@ -28,7 +28,7 @@ Limits:
   --handshake-rate N       requests of a worker that are answered a second [default: any]
   --buffers N              receive buffers of a worker, a power of two [default: 256]
   --outbox BYTES           what may wait for one peer [default: 67108864, or three messages]
-  --slow POLICY            drop-newest, drop-oldest or close, beyond that [default: drop-newest]
+  --slow POLICY            drop-newest, drop-oldest, conflate or close [default: drop-newest]
 
 Times, in seconds; a fraction will do:
   --handshake-timeout S    for a request to be whole [default: 10]
@@ -74,7 +74,10 @@ impl fmt::Display for OptionsError {
                 write!(formatter, "--compression is off, shared or dedicated, not {value:?}")
             }
             Self::NotAPolicy(value) => {
-                write!(formatter, "--slow is drop-newest, drop-oldest or close, not {value:?}")
+                write!(
+                    formatter,
+                    "--slow is drop-newest, drop-oldest, conflate or close, not {value:?}"
+                )
             }
             Self::NotText => formatter.write_str("an option is not valid text"),
         }
@@ -182,6 +185,7 @@ fn overflow(value: &str) -> Result<Overflow, OptionsError> {
     match value {
         "drop-newest" => Ok(Overflow::DropNewest),
         "drop-oldest" => Ok(Overflow::DropOldest),
+        "conflate" => Ok(Overflow::Conflate),
         "close" => Ok(Overflow::Close(1013)),
         _ => Err(OptionsError::NotAPolicy(value.into())),
     }

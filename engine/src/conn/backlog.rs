@@ -52,9 +52,10 @@ pub(crate) struct Losses {
     pub(crate) gaps: u64,
 }
 
-/// Bytes of a backlog that are not counted in its size: itself with the first of its lanes, and the
-/// entries that the queue has room for at the least.
-pub(crate) const BACKLOG_SIZE: usize = size_of::<Backlog>() + 4 * (size_of::<Lane>() + ENTRY_SIZE);
+/// Bytes of a backlog that are not counted in its size: itself with as many lanes as there may be,
+/// and the entries that the queue has room for at the least.
+pub(crate) const BACKLOG_SIZE: usize =
+    size_of::<Backlog>() + 256 * size_of::<Lane>() + 4 * ENTRY_SIZE;
 
 /// Under which policy a message waits.
 #[derive(Clone, Copy, Debug)]

@@ -42,10 +42,11 @@ impl Entry {
 
     /// Bytes that it takes, so that messages without content are bounded as well.
     pub(crate) fn size(&self) -> usize {
-        ENTRY_SIZE + self.size_outside()
+        let name = self.name.as_ref().map_or(0, |name| name.size());
+        ENTRY_SIZE + name + self.size_outside()
     }
 
-    /// Bytes of it that do not lie in its place: of a message, what there is to send.
+    /// Bytes of what it holds: of a message, what there is to send.
     pub(crate) fn size_outside(&self) -> usize {
         match &self.thing {
             Thing::Message(content) => content.size(),

@@ -18,10 +18,19 @@ impl Name {
         Self { hash, topic, key: key.into() }
     }
 
+    /// Bytes that it takes, as if nobody shared it, with its place in a table of names.
+    pub(crate) fn size(&self) -> usize {
+        OVERHEAD + self.topic.as_topic().as_str().len() + self.key.len()
+    }
+
     pub(crate) const fn topic(&self) -> &OwnedTopic {
         &self.topic
     }
 }
+
+/// Bytes of a name and what counts the references to it and to its topic; and of a table that is
+/// half full, a reference, a number and a byte.
+const OVERHEAD: usize = size_of::<Name>() + 4 * size_of::<usize>() + 2 * (2 * size_of::<u64>() + 1);
 
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {

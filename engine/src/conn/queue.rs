@@ -78,12 +78,12 @@ impl Link {
                 return None;
             }
             // What is newer is behind all others then, if there is room at all.
-            if self.fits_without(size.saturating_add(ENTRY_SIZE), terms) {
+            if self.fits_without(size.saturating_add(place_size(terms, origin)), terms) {
                 self.withdraw(tag, number);
             }
         }
-        // With its place in the queue.
-        let whole = if self.holds_back() { size.saturating_add(ENTRY_SIZE) } else { size };
+        let place = if self.holds_back() { place_size(terms, origin) } else { 0 };
+        let whole = size.saturating_add(place);
         let is_stale = self.backlog.as_ref().is_some_and(|backlog| backlog.is_stale(tag, now));
         if !is_stale && self.fits(whole, terms, 0) {
             return None;
@@ -268,4 +268,10 @@ impl Link {
             self.outbox.filling.extend_from_slice(&close);
         }
     }
+}
+
+/// Bytes that a message takes beside what there is to send, if it has to wait.
+fn place_size(terms: &Terms<'_>, origin: &mut Origin<'_, '_>) -> usize {
+    let name = if terms.policy.names() { origin.name() } else { None };
+    ENTRY_SIZE + name.map_or(0, |name| name.size())
 }

@@ -34,7 +34,8 @@ pub enum Sent {
     /// It is on its way, behind more than [`Config::outbox_high`] bytes: `drain` will say when
     /// there is room again.
     Backlogged,
-    /// It was dropped: with it there would be more than [`Config::outbox_size_max`] bytes.
+    /// It was dropped: with it there would be more than [`Config::outbox_size_max`] bytes, or than
+    /// the policy for [slow consumers](SlowConsumer) grants.
     Dropped,
     /// It was dropped: the closing handshake has begun.
     Closed,

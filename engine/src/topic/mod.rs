@@ -9,6 +9,10 @@
 //! None of it sends: it says to whom. A handler has one [`Topics`] for the connections of its
 //! worker and sends within [`Topics::publish`].
 //!
+//! [`Connection::subscribe_with`](crate::Connection::subscribe_with) and
+//! [`Handle::publish`](crate::Handle::publish) have all of it built in; these are the parts, for a
+//! handler that has an order of its own.
+//!
 //! Who subscribes is given what there is, and then what is published:
 //!
 //! ```
