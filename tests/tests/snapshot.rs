@@ -17,7 +17,7 @@ impl Handler for Broker {
 
     fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
         let pattern = Pattern::new(message.as_text().unwrap()).unwrap();
-        let subscription = Subscription { snapshot: true };
+        let subscription = Subscription { snapshot: true, ..Subscription::default() };
         assert_eq!(connection.subscribe_with(pattern, subscription), Ok(true));
         connection.send("subscribed");
     }
