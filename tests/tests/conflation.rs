@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringwire::simulation::{Faults, Peer, Simulation};
 use ringwire::topic::{Pattern, SubscribeError};
 use ringwire::{
-    Compression, Config, Connection, ConnectionId, GapNotice, Handler, Message, Overflow,
+    Compression, Config, Connection, ConnectionId, GapNotice, Handler, Message, Overflow, Post,
     SlowConsumer, Stats, Subscription,
 };
 use ringwire_protocol::deflate::{Agreed, Offer, accept};
@@ -43,9 +43,17 @@ impl Handler for Broker {
         }
     }
 
-    /// It says how much waits.
-    fn message(&mut self, connection: &mut Connection<'_, ()>, _: Message<'_>) {
+    /// It subscribes what the message says, and takes it back at the second time.
+    fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
         self.buffered_max = self.buffered_max.max(connection.buffered());
+        if let Some(pattern) = message.as_text().and_then(|text| Pattern::new(text).ok())
+            && !connection.unsubscribe(pattern)
+        {
+            let newest = SlowConsumer { size_max: 1 << 20, ..policy(Overflow::Conflate) };
+            let subscription =
+                Subscription { slow_consumer: Some(newest), ..Subscription::default() };
+            assert_eq!(connection.subscribe_with(pattern, subscription), Ok(true));
+        }
     }
 
     fn dropped(&mut self, _: &mut Connection<'_, ()>, messages: u64) {
@@ -116,6 +124,13 @@ impl Scene {
     fn publish(&mut self, topic: &str) -> usize {
         let message = self.numbered(topic);
         self.simulation.handle().publish(topic, message).unwrap();
+        self.count
+    }
+
+    /// Publishes a message with a key. Its number is returned.
+    fn publish_keyed(&mut self, topic: &str, key: &str) -> usize {
+        let post = Post::new(self.numbered(key)).with_key(key);
+        self.simulation.handle().publish(topic, post).unwrap();
         self.count
     }
 
@@ -258,6 +273,42 @@ fn no_older_value_follows_a_newer_one_for_a_peer_that_reads_now_and_then() {
             assert_eq!(numbers.last(), Some(&number), "{topic}");
         }
     }
+}
+
+#[test]
+fn a_key_names_a_thing_within_its_topic() {
+    let newest = Some(policy(Overflow::Conflate));
+    let mut scene = Scene::new(&[("prices.>", newest)], Config::default(), 9);
+    let mut last = BTreeMap::new();
+    for round in 0..100 {
+        for (topic, key) in [("prices.a", "x"), ("prices.a", "y"), ("prices.b", "x")] {
+            last.insert((topic, key), scene.publish_keyed(topic, key));
+        }
+        if round % 9 == 0 {
+            scene.turn();
+        }
+    }
+    let seen: Vec<_> = scene.read_on().into_iter().map(|(_, number)| number).collect();
+    assert!(seen.iter().eq(last.values()), "{seen:?}");
+}
+
+/// A topic may come by one policy now and by another one then: what waits under the one is not
+/// replaced by what is newer than what waits under the other, behind it.
+#[test]
+fn a_subscription_that_changes_has_no_older_value_behind_a_newer_one() {
+    let newest = Some(policy(Overflow::Conflate));
+    let mut scene = Scene::new(&[("prices.*", newest)], Config::default(), 10);
+    let mut published = Vec::new();
+    for round in 0..5 {
+        published.push(scene.publish("prices.a"));
+        scene.turn();
+        if round < 4 {
+            // Whether the exact name is subscribed as well, whose policy counts then.
+            scene.simulation.send(scene.peer, b"\x81\x88\0\0\0\0prices.a");
+            scene.simulation.turn().unwrap();
+        }
+    }
+    assert_eq!(numbers(&scene.read_on(), "prices.a"), published);
 }
 
 #[test]
