@@ -98,6 +98,7 @@ enum Kept {
 #[derive(Clone, Debug)]
 enum Act {
     Push { tag: u8, name: usize },
+    Withdraw(usize),
     DropFirst(u8),
     Miss(u8),
     Seal,
@@ -108,6 +109,7 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (0..4_u8, 0..5_usize).prop_map(|(tag, name)| Act::Push { tag, name }),
+        1 => (0..4_usize).prop_map(Act::Withdraw),
         3 => (0..4_u8).prop_map(Act::DropFirst),
         2 => (0..4_u8).prop_map(Act::Miss),
         1 => Just(Act::Seal),
@@ -182,12 +184,29 @@ impl List {
         true
     }
 
-    fn push(&mut self, tag: u8, name: Option<usize>, number: usize) {
+    /// The message that one of this name replaces.
+    fn find(&self, tag: u8, name: Option<usize>) -> Option<usize> {
         let replaces = |(index, kept): (usize, &Kept)| {
             let Kept::Message { tag: other, name: known, .. } = kept else { return false };
             index >= self.sealed && tag == 3 && *other == 3 && name.is_some() && *known == name
         };
-        let place = self.kept.iter().enumerate().position(replaces);
+        self.kept.iter().enumerate().position(replaces)
+    }
+
+    fn withdraw(&mut self, name: usize) {
+        let Some(index) = self.find(3, Some(name)) else { return };
+        let before = self.messages(3).take_while(|other| *other < index).last();
+        let from = before.map_or(0, |before| before + 1);
+        let is_gap = |kept: &Kept| matches!(kept, Kept::Missing { tag: 3, .. });
+        let has_gap = self.kept[from..index].iter().any(is_gap);
+        self.kept.remove(index);
+        if has_gap {
+            self.miss(3, from, 0);
+        }
+    }
+
+    fn push(&mut self, tag: u8, name: Option<usize>, number: usize) {
+        let place = self.find(tag, name);
         let message = Kept::Message { tag, name, number, since: self.now };
         match place {
             Some(index) => self.kept[index] = message,
@@ -257,6 +276,12 @@ proptest! {
                         None => backlog.push(&terms, content, known.cloned()),
                     }
                     list.push(tag, known.map(|_| name), number);
+                }
+                Act::Withdraw(name) => {
+                    if let Some((older, _)) = backlog.find(3, &names[name]) {
+                        backlog.withdraw(3, older);
+                    }
+                    list.withdraw(name);
                 }
                 Act::DropFirst(tag) => {
                     prop_assert_eq!(backlog.drop_first(tag), list.drop_first(tag));
