@@ -54,6 +54,7 @@ pub struct Subscription {
     /// be more than may wait for this peer, the answer is
     /// [`SubscribeError::SnapshotTooLarge`](crate::topic::SubscribeError::SnapshotTooLarge). It
     /// comes with a new subscription only, and has also what other subscriptions of the connection
-    /// have brought before.
+    /// have brought before. It waits under the policy of the connection, whatever that of the
+    /// subscription is.
     pub snapshot: bool,
 }

@@ -81,3 +81,35 @@ impl<'p> Delivery<'p> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publication::Post;
+    use crate::topic::Topic;
+
+    #[test]
+    fn what_others_hold_waits_as_a_reference() {
+        let post = Post::new("a price").with_key("DAX");
+        let publication = Publication::new(Topic::new("prices").unwrap(), post, None).unwrap();
+        let publication = Arc::new(publication);
+        let mut delivery = Delivery::new(&publication, RandomState::new());
+        let mut prepared = Prepared::new(publication.payload());
+        let outgoing = Outgoing::Prepared(&mut prepared);
+        let waiting: Vec<_> =
+            (0..1000).map(|_| Origin::Published(&mut delivery).content(&outgoing)).collect();
+        assert_eq!(Arc::strong_count(&publication), 1001);
+        assert!(waiting.iter().all(|content| content.size() == 7));
+        let name = Arc::clone(delivery.name());
+        assert!(Arc::ptr_eq(&name, delivery.name()), "it is made once");
+        assert_eq!(name.topic().as_topic().as_str(), "prices");
+
+        let message = Arc::new(OwnedMessage::from("for many"));
+        let content = Origin::Shared(&message).content(&outgoing);
+        assert!(matches!(&content, Content::Shared(held) if Arc::ptr_eq(held, &message)));
+        let content = Origin::Lent.content(&Outgoing::Uncompressed("for one".into()));
+        assert!(
+            matches!(&content, Content::Text { text, compresses: false } if &**text == "for one")
+        );
+    }
+}
