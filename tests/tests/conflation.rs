@@ -9,8 +9,8 @@ use std::time::Duration;
 use ringwire::simulation::{Faults, Peer, Simulation};
 use ringwire::topic::{Pattern, SubscribeError};
 use ringwire::{
-    Compression, Config, Connection, ConnectionId, GapNotice, Handler, Message, Overflow, Post,
-    SlowConsumer, Stats, Subscription,
+    Compression, Config, Connection, ConnectionId, GapNotice, Handle, Handler, Message, Overflow,
+    Post, SlowConsumer, Stats, Subscription,
 };
 use ringwire_protocol::deflate::{Agreed, Offer, accept};
 use ringwire_protocol::handshake::{self, ClientRequest, Head};
@@ -540,4 +540,40 @@ fn a_policy_that_contradicts_itself_is_refused() {
     simulation.send(peer, &bytes);
     simulation.run(5).unwrap();
     assert!(simulation.received(peer).ends_with(b"\x88\x06\x03\xE8done"));
+}
+
+/// Publishes through a handle first, and then by itself.
+struct Both {
+    handle: Option<Handle>,
+}
+
+impl Handler for Both {
+    type State = ();
+
+    fn open(&mut self, connection: &mut Connection<'_, ()>) {
+        let slow_consumer = Some(policy(Overflow::Conflate));
+        let subscription = Subscription { slow_consumer, ..Subscription::default() };
+        let pattern = Pattern::new("t").unwrap();
+        assert_eq!(connection.subscribe_with(pattern, subscription), Ok(true));
+    }
+
+    fn message(&mut self, connection: &mut Connection<'_, ()>, _: Message<'_>) {
+        self.handle.as_ref().unwrap().publish("t", "older").unwrap();
+        connection.publish("t", "newer").unwrap();
+    }
+}
+
+#[test]
+fn who_has_posts_conflated_ends_on_its_own_newest_as_well() {
+    let both = Both { handle: None };
+    let mut simulation = Simulation::new(1, Config::default(), Faults::default(), both).unwrap();
+    let handle = simulation.handle();
+    simulation.handler().handle = Some(handle);
+    let peer = simulation.connect();
+    let mut bytes = Vec::new();
+    ClientRequest::new("example.com", "/", KEY).encode(&mut bytes).unwrap();
+    bytes.extend([0x81, 0x80, 0, 0, 0, 0]);
+    simulation.send(peer, &bytes);
+    simulation.run(5).unwrap();
+    assert!(simulation.received(peer).ends_with(b"\x81\x05older\x81\x05newer"));
 }
