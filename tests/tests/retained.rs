@@ -14,7 +14,7 @@ use ringwire_tests::{Client, Frame, TestServer, config, text};
 /// Does what the first word of a message says, and answers.
 struct Broker;
 
-const SNAPSHOT: Subscription = Subscription { snapshot: true };
+const SNAPSHOT: Subscription = Subscription { slow_consumer: None, snapshot: true };
 
 impl Handler for Broker {
     type State = ();
