@@ -107,6 +107,30 @@ fn a_mute_peer_is_asked_and_dropped() {
 }
 
 #[test]
+fn a_pong_in_pieces_does_not_put_off_that_a_peer_is_idle() {
+    let config = Config {
+        ping_interval: None,
+        idle_timeout: Some(Duration::from_secs(10)),
+        ..Config::default()
+    };
+    let mut simulation = open(config, Faults::default());
+    let client = Client::open(&mut simulation);
+    simulation.run(3).unwrap();
+    simulation.pass(Duration::from_secs(6));
+    // While it arrives it may be a message, and nobody is idle.
+    simulation.send(client.peer, &[0x8A, 0x80, 0]);
+    simulation.turn().unwrap();
+    simulation.pass(Duration::from_secs(6));
+    // The wheel looks at it, and will again when it would be idle.
+    simulation.turn().unwrap();
+    simulation.send(client.peer, &[0, 0, 0]);
+    simulation.run(4).unwrap();
+    assert!(simulation.elapsed() < Duration::from_secs(14), "{:?}", simulation.elapsed());
+    let received = simulation.received(client.peer);
+    assert!(received.ends_with(b"\x03\xE9idle"), "{received:?}");
+}
+
+#[test]
 fn a_machine_that_was_suspended_finds_its_peers_again() {
     let mut simulation = open(Config::default(), Faults::default());
     let mut client = Client::open(&mut simulation);
