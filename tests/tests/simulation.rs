@@ -65,7 +65,7 @@ fn run_all(fixed: u64, run: impl Fn(u64) -> Run) {
     }
     eprintln!("{sum:?}");
     assert!(sum.connections > 20 * fixed && sum.messages > 200 * fixed, "too little: {sum:?}");
-    assert!(sum.deliveries > 40 * fixed, "too little: {sum:?}");
+    assert!(sum.deliveries > 20 * fixed, "too little: {sum:?}");
 }
 
 #[test]

@@ -359,9 +359,13 @@ impl Run {
                 staying.for_each(|client| client.stays = true);
             }
         }
-        for _ in 0..20_000 {
+        for turn in 0..20_000 {
             if self.stopped {
                 break;
+            }
+            if turn > 2000 {
+                // Whoever reads in trickles keeps the loop from sleeping.
+                self.simulation.pass(Duration::from_millis(1));
             }
             self.stopped = !self.turn();
         }
