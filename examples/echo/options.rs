@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use ringwire::{Compression, Config, Limits, Overflow};
+use ringwire_examples::{Arguments, ArgumentsError, number};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -48,28 +48,20 @@ Times, in seconds; a fraction will do:
 pub(crate) struct Options {
     pub(crate) listen: String,
     pub(crate) config: Config,
-    pub(crate) help: bool,
 }
 
 /// What is wrong with the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OptionsError {
-    Unknown(String),
-    ValueMissing(String),
-    NotANumber(String, String),
+    Arguments(ArgumentsError),
     NotAMode(String),
     NotAPolicy(String),
-    NotText,
 }
 
 impl fmt::Display for OptionsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(option) => write!(formatter, "there is no option {option}"),
-            Self::ValueMissing(option) => write!(formatter, "{option} needs a value"),
-            Self::NotANumber(option, value) => {
-                write!(formatter, "{option} needs a number, not {value:?}")
-            }
+            Self::Arguments(error) => error.fmt(formatter),
             Self::NotAMode(value) => {
                 write!(formatter, "--compression is off, shared or dedicated, not {value:?}")
             }
@@ -79,44 +71,28 @@ impl fmt::Display for OptionsError {
                     "--slow is drop-newest, drop-oldest, conflate or close, not {value:?}"
                 )
             }
-            Self::NotText => formatter.write_str("an option is not valid text"),
         }
     }
 }
 
+impl From<ArgumentsError> for OptionsError {
+    fn from(error: ArgumentsError) -> Self {
+        Self::Arguments(error)
+    }
+}
+
 impl Options {
-    /// Reads the arguments that follow the program's name. `listen` is the environment's.
+    /// Reads the arguments that follow the program's name; `None` if the help is wanted. `listen`
+    /// is the environment's.
     pub(crate) fn read(
         arguments: impl IntoIterator<Item = OsString>,
         listen: Option<String>,
-    ) -> Result<Self, OptionsError> {
-        let mut options = Self {
-            listen: listen.unwrap_or_else(|| "127.0.0.1:9001".into()),
-            config: Config::default(),
-            help: false,
-        };
+    ) -> Result<Option<Self>, OptionsError> {
+        let arguments = Arguments::read(HELP, arguments)?;
+        let listen = listen.unwrap_or_else(|| "127.0.0.1:9001".into());
+        let mut options = Self { listen, config: Config::default() };
         let mut outbox = None;
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let argument = argument.into_string().map_err(|_| OptionsError::NotText)?;
-            let (option, value) = match argument.split_once('=') {
-                Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
-                None => (argument, None),
-            };
-            if option == "--help" || option == "-h" {
-                options.help = true;
-                continue;
-            }
-            if !HELP.contains(&format!("\n  {option} ")) {
-                return Err(OptionsError::Unknown(option));
-            }
-            let value = match value {
-                Some(value) => value,
-                None => match arguments.next().map(OsString::into_string) {
-                    Some(value) => value.map_err(|_| OptionsError::NotText)?,
-                    None => return Err(OptionsError::ValueMissing(option)),
-                },
-            };
+        for (option, value) in arguments.options {
             match option.as_str() {
                 "--listen" => options.listen = value,
                 "--outbox" => outbox = Some(number(&option, &value)?),
@@ -124,7 +100,7 @@ impl Options {
             }
         }
         options.settle(outbox);
-        Ok(options)
+        Ok((!arguments.help).then_some(options))
     }
 
     /// Sets what depends on other options.
@@ -167,7 +143,7 @@ fn set(config: &mut Config, option: &str, value: &str) -> Result<(), OptionsErro
         "--pong-timeout" => config.pong_timeout = seconds(option, value)?,
         "--close-timeout" => config.close_timeout = seconds(option, value)?,
         "--stop-spread" => config.stop_spread = seconds(option, value)?,
-        _ => return Err(OptionsError::Unknown(option.into())),
+        _ => return Err(ArgumentsError::Unknown(option.into()).into()),
     }
     Ok(())
 }
@@ -191,14 +167,10 @@ fn overflow(value: &str) -> Result<Overflow, OptionsError> {
     }
 }
 
-fn number<T: FromStr>(option: &str, value: &str) -> Result<T, OptionsError> {
-    value.parse().map_err(|_| OptionsError::NotANumber(option.into(), value.into()))
-}
-
 fn seconds(option: &str, value: &str) -> Result<Duration, OptionsError> {
     let seconds = number::<f64>(option, value)?;
     Duration::try_from_secs_f64(seconds)
-        .map_err(|_| OptionsError::NotANumber(option.into(), value.into()))
+        .map_err(|_| ArgumentsError::NotANumber(option.into(), value.into()).into())
 }
 
 #[cfg(test)]
@@ -206,7 +178,8 @@ mod tests {
     use super::*;
 
     fn read(arguments: &[&str]) -> Result<Options, OptionsError> {
-        Options::read(arguments.iter().map(OsString::from), None)
+        let options = Options::read(arguments.iter().map(OsString::from), None)?;
+        Ok(options.expect("no help is wanted"))
     }
 
     #[test]
@@ -220,9 +193,9 @@ mod tests {
         assert_eq!((all.listen.as_str(), all.config.workers), ("[::1]:80", 3));
         assert_eq!(all.config.limits.message_size_max, 1024);
         assert_eq!(all.config.limits.frame_size_max, 1024);
-        let environment = Options::read([], Some("0.0.0.0:1".into())).unwrap();
+        let environment = Options::read([], Some("0.0.0.0:1".into())).unwrap().unwrap();
         assert_eq!(environment.listen, "0.0.0.0:1");
-        assert!(read(&["-h"]).unwrap().help);
+        assert_eq!(Options::read([OsString::from("-h")], None), Ok(None));
         let shared = read(&["--compression", "shared"]).unwrap();
         assert_eq!(shared.config.compression, Some(Compression::shared()));
         assert_eq!(read(&["--compression=off"]).unwrap().config.compression, None);
@@ -253,15 +226,14 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        assert_eq!(read(&["--port"]), Err(OptionsError::Unknown("--port".into())));
-        assert_eq!(read(&["S"]), Err(OptionsError::Unknown("S".into())));
-        assert_eq!(read(&["--workers"]), Err(OptionsError::ValueMissing("--workers".into())));
+        let unknown = ArgumentsError::Unknown("--port".into());
+        assert_eq!(read(&["--port"]), Err(unknown.into()));
         let tar = OptionsError::NotAMode("tar".into());
         assert_eq!(read(&["--compression", "tar"]), Err(tar));
-        let many = OptionsError::NotANumber("--workers".into(), "many".into());
-        assert_eq!(read(&["--workers", "many"]), Err(many));
-        let never = OptionsError::NotANumber("--pong-timeout".into(), "-1".into());
-        assert_eq!(read(&["--pong-timeout", "-1"]), Err(never));
+        let many = ArgumentsError::NotANumber("--workers".into(), "many".into());
+        assert_eq!(read(&["--workers", "many"]), Err(many.into()));
+        let never = ArgumentsError::NotANumber("--pong-timeout".into(), "-1".into());
+        assert_eq!(read(&["--pong-timeout", "-1"]), Err(never.into()));
         let wait = OptionsError::NotAPolicy("wait".into());
         assert_eq!(read(&["--slow", "wait"]), Err(wait));
     }

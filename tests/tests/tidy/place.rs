@@ -9,7 +9,7 @@ const UNSAFE_PLACES: [&str; 5] = [
     "protocol/src/utf8",
     "engine/src/driver/uring",
     "tests/tests/allocations.rs",
-    "examples/echo/allocator.rs",
+    "examples/src/allocator.rs",
 ];
 const KERNEL_PLACES: [&str; 1] = ["engine/src/driver"];
 const CLOCK_PLACES: [&str; 1] = ["engine/src/driver"];

@@ -13,7 +13,7 @@ const PURGE_DELAY: mi_option_t = 15;
 /// Has freed pages go back to the system at once. By itself mimalloc waits for a second, and then
 /// for another page to be freed: after a crowd has left, an idle server would keep what it took.
 /// What `MIMALLOC_PURGE_DELAY` says in the environment goes before.
-pub(crate) fn give_back() {
+pub fn give_back_memory() {
     // SAFETY: it stores a number, and may be called at any time.
     unsafe { mi_option_set_default(PURGE_DELAY, 0) };
 }
@@ -29,7 +29,7 @@ mod tests {
         // SAFETY: it reads a number, and may be called at any time.
         let value = || unsafe { mi_option_get(PURGE_DELAY) };
         assert_eq!(value(), 1000, "mimalloc's default: another version numbers its options anew");
-        give_back();
+        give_back_memory();
         assert_eq!(value(), 0);
     }
 }

@@ -9,7 +9,8 @@ use prometheus_client::registry::Registry;
 use ringwire::{Handle, Response, Sample};
 
 /// The registry of one worker's handler.
-pub(crate) struct Metrics {
+#[derive(Debug)]
+pub struct Metrics {
     registry: Registry,
 }
 
@@ -20,14 +21,22 @@ struct Counted {
 }
 
 impl Metrics {
-    pub(crate) fn new(handle: Handle) -> Self {
+    /// What the engine counts.
+    #[must_use]
+    pub fn new(handle: Handle) -> Self {
         let mut registry = Registry::with_prefix("ringwire");
         registry.register_collector(Box::new(Counted { handle }));
         Self { registry }
     }
 
+    /// Where a server's own numbers are added.
+    pub const fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
     /// The answer to a request for them.
-    pub(crate) fn response(&self) -> Response {
+    #[must_use]
+    pub fn response(&self) -> Response {
         let mut page = String::new();
         match text::encode(&mut page, &self.registry) {
             Ok(()) => Response::text(200, page)
