@@ -117,6 +117,13 @@ pub struct Config {
     /// maximum crosses a link of half a megabit a second; a peer that takes a byte a second would
     /// hold its outbox for two years.
     pub outbox_age_max: Option<Duration>,
+    /// Bytes that the kernel takes for one peer before they are on their way (`TCP_NOTSENT_LOWAT`
+    /// of tcp(7)). What is beyond stays in the outbox, where what is done about slow consumers can
+    /// still drop or replace it; what the kernel has taken can only grow old. Default `None`, as
+    /// the system has it: 4 MiB and more on most, which is seconds of a feed. Who conflates sets
+    /// some 64 KiB, a flight; the link is kept busy all the same, since what is on its way does
+    /// not count.
+    pub unsent_max: Option<u32>,
 
     /// From the first byte of a message or a frame to its last, while it is read; then the
     /// connection is failed with 1008. Control frames between the fragments do not put it off.
@@ -202,6 +209,7 @@ impl Default for Config {
             slow_consumer: SlowConsumer::default(),
             send_timeout: Duration::from_secs(30),
             outbox_age_max: Some(Duration::from_secs(300)),
+            unsent_max: None,
             message_timeout: Some(Duration::from_secs(300)),
             idle_timeout: None,
             lifetime_max: None,
@@ -325,6 +333,7 @@ fn check_connections(config: &Config, workers: usize) -> Result<(), ConfigError>
         ("handshake_rate", config.handshake_rate.map(|rate| rate as usize)),
         ("handshake_burst", config.handshake_rate.map(|_| config.handshake_burst as usize)),
         ("backlog", Some(config.backlog as usize)),
+        ("unsent_max", config.unsent_max.map(|size| size as usize)),
         ("mailbox_size", Some(config.mailbox_size)),
         ("mailbox_bytes_max", Some(config.mailbox_bytes_max)),
     ];

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Binds `count` listeners to `address`. A port of 0 is chosen by the system, the same for all.
+/// Binds `count` listeners to `address`. A port of 0 is chosen by the system, the same for all. Of
+/// each connection the kernel takes no more than `unsent_max` bytes before it sends them.
 ///
 /// The first one is bound without `SO_REUSEPORT`, so that it fails where anybody else listens, a
 /// second instance of this program included; with it the two would silently share the peers.
@@ -13,9 +14,10 @@ pub(crate) fn bind(
     address: SocketAddr,
     count: usize,
     backlog: u32,
+    unsent_max: Option<u32>,
 ) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-    let first = socket(address)?;
+    let first = socket(address, unsent_max)?;
     first.bind(&address.into())?;
     first.set_reuse_port(true)?;
     first.listen(backlog)?;
@@ -23,7 +25,7 @@ pub(crate) fn bind(
     let address = first.local_addr()?;
     let mut listeners = vec![first];
     for _ in 1..count {
-        let next = socket(address)?;
+        let next = socket(address, unsent_max)?;
         next.set_reuse_port(true)?;
         next.bind(&address.into())?;
         next.listen(backlog)?;
@@ -32,7 +34,7 @@ pub(crate) fn bind(
     Ok((address, listeners))
 }
 
-fn socket(address: SocketAddr) -> io::Result<Socket> {
+fn socket(address: SocketAddr, unsent_max: Option<u32>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart need not wait for the connections of the last run to be forgotten.
     socket.set_reuse_address(true)?;
@@ -42,6 +44,9 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     }
     // Children inherit it: a reply leaves at once. The engine gathers what belongs together.
     socket.set_tcp_nodelay(true)?;
+    if let Some(size) = unsent_max {
+        socket.set_tcp_notsent_lowat(size)?;
+    }
     Ok(socket)
 }
 
@@ -49,22 +54,33 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 mod tests {
     use super::bind;
     use std::io::ErrorKind;
-    use std::net::{Ipv4Addr, SocketAddr};
+    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+    use socket2::SockRef;
 
     #[test]
     fn a_taken_port_is_an_error() {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (address, listeners) = bind(any, 3, 16).unwrap();
+        let (address, listeners) = bind(any, 3, 16, None).unwrap();
         assert_eq!(listeners.len(), 3);
         assert_ne!(address.port(), 0);
         for listener in &listeners {
             assert_eq!(listener.local_addr().unwrap(), address);
         }
         assert_eq!(
-            bind(address, 1, 16).map(|_| ()).map_err(|e| e.kind()),
+            bind(address, 1, 16, None).map(|_| ()).map_err(|e| e.kind()),
             Err(ErrorKind::AddrInUse)
         );
         drop(listeners);
-        assert!(bind(address, 2, 16).is_ok());
+        assert!(bind(address, 2, 16, None).is_ok());
+    }
+
+    #[test]
+    fn connections_inherit_what_the_kernel_takes() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (address, listeners) = bind(any, 1, 16, Some(70_000)).unwrap();
+        let _client = TcpStream::connect(address).unwrap();
+        let (accepted, _) = listeners[0].accept().unwrap();
+        assert_eq!(SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), 70_000);
     }
 }

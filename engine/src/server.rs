@@ -52,7 +52,8 @@ impl Server {
         check_descriptors(settings.workers)?;
         let mut failed = None;
         for address in address.to_socket_addrs().map_err(Error::Resolve)? {
-            match listener::bind(address, settings.workers, settings.config.backlog) {
+            let Config { backlog, unsent_max, .. } = settings.config;
+            match listener::bind(address, settings.workers, backlog, unsent_max) {
                 Ok((address, listeners)) => {
                     let mailbox = |_| Arc::new(Mailbox::new(settings.mailbox));
                     let mailboxes: Arc<[Arc<Mailbox<Mail>>]> =

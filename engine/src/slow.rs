@@ -14,7 +14,8 @@ const FLIGHT_SIZE: usize = 64 << 10;
 /// [`Config::outbox_size_max`](crate::Config::outbox_size_max).
 ///
 /// What has been handed to the kernel for sending, at most 64 KiB beside a single larger message,
-/// cannot be dropped any more.
+/// cannot be dropped any more. Nor can what the kernel has taken before and not sent, which is
+/// seconds of a feed unless [`Config::unsent_max`](crate::Config::unsent_max) says otherwise.
 ///
 /// It is chosen for all connections ([`Config::slow_consumer`](crate::Config::slow_consumer)), for
 /// one ([`Connection::set_slow_consumer`](crate::Connection::set_slow_consumer)), and for what one
