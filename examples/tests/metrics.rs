@@ -1,53 +1,28 @@
 //! The echo server's page of numbers: read by a client, parsed, and compared with what clients did.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use program::{PATIENCE, Program};
 use tungstenite::{Message, client};
 
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+mod program;
 
 /// A running echo server.
-struct Server {
-    process: Child,
-    address: String,
-}
+struct Server(Program);
 
 impl Server {
     fn start() -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_echo"))
-            .args(["--listen", "127.0.0.1:0", "--workers", "2"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        let output = process.stdout.take().expect("its output is piped");
-        BufReader::new(output).read_line(&mut line).expect("it says where it listens");
-        let address = line.split_once("ws://").and_then(|(_, rest)| rest.split(' ').next());
-        let address = address.expect("an address").to_owned();
-        Self { process, address }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
-        stream
+        Self(Program::start(env!("CARGO_BIN_EXE_echo"), &[]))
     }
 
     /// The page, parsed.
     fn metrics(&self) -> Metrics {
-        let mut stream = self.connect();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers with text");
-        let (head, page) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let (head, page) = self.0.page("/metrics");
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(head.contains("\r\nContent-Type: application/openmetrics-text; version=1.0.0;"));
-        Metrics::parse(page)
+        Metrics::parse(&page)
     }
 
     /// The page, once it is as expected: the numbers come with a delay.
@@ -61,13 +36,6 @@ impl Server {
             assert!(begun.elapsed() < PATIENCE, "{metrics:#?}");
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _killed = self.process.kill();
-        let _ended = self.process.wait();
     }
 }
 
@@ -127,8 +95,8 @@ fn the_numbers_are_those_of_the_clients() {
     let server = Server::start();
     let before = server.metrics();
     assert_eq!((before.get("opened_total"), before.get("open")), (0, 0));
-    let url = format!("ws://{}/", server.address);
-    let (mut socket, _) = client(&url, server.connect()).expect("it opens");
+    let url = format!("ws://{}/", server.0.address);
+    let (mut socket, _) = client(&url, server.0.connect()).expect("it opens");
     for size in [0, 1, 200, 70_000] {
         socket.send(Message::binary(vec![7; size])).expect("it reads");
         assert_eq!(socket.read().expect("it echoes").len(), size);
@@ -151,7 +119,7 @@ fn the_numbers_are_those_of_the_clients() {
     let after = server.metrics_when(|metrics| metrics.get(closed) == 1);
     assert_eq!((after.get("opened_total"), after.get("open")), (1, 0));
     // A client without a mask.
-    let (socket, _) = client(&url, server.connect()).expect("it opens");
+    let (socket, _) = client(&url, server.0.connect()).expect("it opens");
     let mut stream = socket.into_inner();
     stream.write_all(&[0x81, 1, b'x']).expect("it reads");
     let mut told = Vec::new();

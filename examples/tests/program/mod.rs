@@ -1,0 +1,57 @@
+//! A server of the examples as a process, on a free port of the loopback.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How long anything may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server, which ends with the test.
+pub(crate) struct Program {
+    process: Child,
+    pub(crate) address: String,
+}
+
+impl Program {
+    /// Starts a program with two workers and these options.
+    pub(crate) fn start(path: &str, options: &[&str]) -> Self {
+        let mut process = Command::new(path)
+            .args(["--listen", "127.0.0.1:0", "--workers", "2"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("its output is piped");
+        BufReader::new(output).read_line(&mut line).expect("it says where it listens");
+        let address = line.split_once("ws://").and_then(|(_, rest)| rest.split(' ').next());
+        let address = address.expect("an address").to_owned();
+        Self { process, address }
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
+        stream
+    }
+
+    /// The head and the body of a page.
+    pub(crate) fn page(&self, path: &str) -> (String, String) {
+        let mut stream = self.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers with text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        (head.to_owned(), body.to_owned())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _killed = self.process.kill();
+        let _ended = self.process.wait();
+    }
+}
