@@ -1,9 +1,8 @@
 //! The thread that makes quotes and publishes them.
 //!
-//! Each quote is published in each encoding that somebody has connected for, and in no other: what
-//! nobody wants is not encoded. The first who connects for an encoding finds its connection paused
-//! until the last value of every instrument has been published in it, so that nothing is missing or
-//! old in what it is sent first.
+//! Each quote is published in each encoding that is wanted, and in no other. The first who connects
+//! for an encoding finds its connection paused until the last value of every instrument has been
+//! published in it, so that nothing is missing or old in what it is sent first.
 //!
 //! **Back-pressure.** Where the mailbox of a worker is full, the quote is lost to its subscribers.
 //! The generator then waits, and makes a newer quote of the same instrument before any other: the
@@ -19,6 +18,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use ringwire::{ConnectionId, Handle, HandleError, Post, PublishError};
 
+use crate::demand::Demand;
 use crate::instruments::Instruments;
 use crate::pace::Pace;
 use crate::quote::{Encoding, Quote};
@@ -61,8 +61,8 @@ pub(crate) struct Generator {
     /// The newest of each instrument.
     quotes: Box<[Quote]>,
     pace: Pace,
-    /// Open connections, by encoding.
-    connections: [usize; Encoding::ALL.len()],
+    /// By encoding.
+    demands: [Demand; Encoding::ALL.len()],
     /// What is to be done before any other quote.
     tasks: VecDeque<Task>,
     counters: Counters,
@@ -105,7 +105,7 @@ impl Generator {
             notices,
             walks,
             pace: Pace::new(rate),
-            connections: [0; Encoding::ALL.len()],
+            demands: [Demand::default(); Encoding::ALL.len()],
             tasks: VecDeque::new(),
             counters,
             topic: String::new(),
@@ -120,7 +120,7 @@ impl Generator {
         let mut wait = Duration::ZERO;
         loop {
             match self.notices.recv_timeout(wait) {
-                Ok(notice) => self.take(notice),
+                Ok(notice) => self.take(notice, start.elapsed()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -131,21 +131,23 @@ impl Generator {
         }
     }
 
-    fn take(&mut self, notice: Notice) {
+    fn take(&mut self, notice: Notice, now: Duration) {
         match notice {
             Notice::Opened(encoding, connection) => {
-                if self.connections[encoding as usize] == 0 {
+                if self.demands[encoding as usize].open() {
                     self.tasks.push_back(Task::Refresh(encoding, 0));
                 }
-                self.connections[encoding as usize] += 1;
                 self.tasks.push_back(Task::Resume(connection));
             }
-            Notice::Closed(encoding) => self.connections[encoding as usize] -= 1,
+            Notice::Closed(encoding) => self.demands[encoding as usize].close(now),
         }
     }
 
     /// Does what waits, then makes the quotes that are due.
     fn turn(&mut self, now: Duration) -> Result<(), NoRoom> {
+        for demand in &mut self.demands {
+            demand.pass(now);
+        }
         while let Some(task) = self.tasks.pop_front() {
             self.perform(task)?;
         }
@@ -190,7 +192,7 @@ impl Generator {
         *quote = Quote { sequence: quote.sequence + 1, time: now(), prices };
         self.counters.made.inc();
         for encoding in Encoding::ALL {
-            if self.connections[encoding as usize] > 0 && self.publish(index, encoding).is_err() {
+            if self.demands[encoding as usize].is_some() && self.publish(index, encoding).is_err() {
                 self.counters.refused.inc();
                 self.tasks.push_front(Task::Again(index));
                 return Err(NoRoom);
@@ -262,7 +264,7 @@ mod tests {
         assert!(generator.turn(Duration::from_millis(50)).is_ok());
         assert_eq!((counters.made.get(), counters.refused.get()), (50, 0));
         // The worker does not run yet.
-        generator.connections[Encoding::Json as usize] = 1;
+        assert!(generator.demands[Encoding::Json as usize].open());
         assert!(generator.turn(Duration::from_millis(100)).is_err());
         assert_eq!((counters.made.get(), counters.refused.get()), (61, 1));
         let Some(&Task::Again(index)) = generator.tasks.front() else { panic!() };

@@ -15,6 +15,7 @@ use ringwire::topic::RetainedLimits;
 use ringwire::{Config, Limits, Overflow, Server, SlowConsumer, Subscription};
 use ringwire_examples::{Metrics, give_back_memory, run, serve};
 
+mod demand;
 mod feed;
 mod generator;
 mod instruments;

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use program::{PATIENCE, Program};
+use ringwire_tests as raw;
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
 use socket2::SockRef;
@@ -233,17 +234,25 @@ fn last_values_then_updates_without_a_gap() {
 #[test]
 fn who_comes_later_has_values_that_are_not_old() {
     let server = market(&["--instruments", "16", "--rate", "2000"]);
-    // Nobody has wanted them so far, so nothing has been encoded.
-    thread::sleep(Duration::from_millis(600));
     for _ in 0..2 {
+        // Nobody wants any: nothing is encoded any more, and what is retained grows old.
+        thread::sleep(Duration::from_millis(2600));
         let before = now();
-        let quotes = Client::open(&server, BINARY).subscribe("prices.>");
-        assert_eq!(quotes.len(), 16);
-        assert!(quotes.iter().any(|quote| quote.sequence > 20), "the market goes on by itself");
-        let newest = quotes.iter().map(|quote| quote.time).max().unwrap();
+        let mut client = raw::Client::connect(server.address.parse().unwrap());
+        // The request is there before the connection is.
+        let request = raw::REQUEST.replace("/chat", "/") + "Sec-WebSocket-Protocol: ";
+        let request = request.replace("\r\n\r\nSec", "\r\nSec") + BINARY + "\r\n\r\n";
+        let subscribe = raw::text(&*topics("subscribe", 1, "prices.>"));
+        client.write([request.as_bytes(), &subscribe].concat());
+        client.read_opening();
+        let frames: Vec<_> = (0..16).map(|_| client.read_frame().unwrap().payload).collect();
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+        let sequences = frames.iter().map(|bytes| number(&bytes[8..16]));
+        assert!(sequences.max() > Some(200), "the market goes on by itself");
+        let newest = frames.iter().map(|bytes| number(&bytes[16..24])).max().unwrap();
         assert!(newest + 300_000_000 > before, "{} ns old", before - newest);
-        // All have left: nothing is encoded, and what was retained grows old.
-        thread::sleep(Duration::from_millis(600));
+        let answer = client.read_frame().unwrap().payload;
+        assert!(answer.starts_with(b"{\"type\":\"subscribed\""), "{}", answer.escape_ascii());
     }
 }
 
