@@ -7,6 +7,7 @@ use ringwire_protocol::{Close, Limits, handshake};
 
 use crate::error::ConfigError;
 use crate::mailbox::Bounds;
+use crate::profile::Profile;
 use crate::slow::{Contradiction, SlowConsumer};
 use crate::timer::DURATION_MAX;
 use crate::topic::{RetainedLimits, TopicLimits};
@@ -30,6 +31,17 @@ pub struct Config {
     /// Whether each worker stays on a core of its own. Default `true`: its caches stay warm and no
     /// move of the scheduler's lengthens the tail. Only where there are as many cores as workers.
     pub pin_workers: bool,
+    /// The cores that workers stay on, one for each in the order of their numbers. Default empty:
+    /// the first of those that this process may use.
+    pub cores: Vec<usize>,
+    /// How long a worker that has nothing to do looks for more without sleeping, since something
+    /// last arrived or was asked of it; after that it sleeps. To be woken takes tens of
+    /// microseconds. Default zero: a worker that spins takes all of its core.
+    pub spin: Duration,
+    /// How long the kernel polls the network card before it sleeps (`SO_BUSY_POLL`, and that of the
+    /// ring), from 1 µs to 1 s. Default `None`: it takes a card that can be polled, and the
+    /// loopback has none. More than the system's `net.core.busy_read` needs `CAP_NET_ADMIN`.
+    pub busy_poll: Option<Duration>,
     /// Connections of one worker, those in their opening handshake included. A peer beyond them
     /// takes the place of the oldest handshake; where there is none it is refused with 503 before
     /// anything of it is read. Default 1,000,000: the limit of descriptors comes first on most
@@ -188,6 +200,9 @@ impl Default for Config {
         Self {
             workers: 0,
             pin_workers: true,
+            cores: Vec::new(),
+            spin: Duration::ZERO,
+            busy_poll: None,
             connections_max: 1_000_000,
             connections_server_max: None,
             connections_address_max: None,
@@ -303,16 +318,24 @@ pub(crate) struct Settings {
     pub(crate) config: Config,
     /// At least one.
     pub(crate) workers: usize,
+    /// The core of each worker; empty where they are not kept on cores.
+    pub(crate) cores: Vec<usize>,
     pub(crate) mailbox: Bounds,
 }
 
 impl Settings {
     /// Checks a configuration for this system, which gives the process `cores`.
-    pub(crate) fn resolve(mut config: Config, cores: usize) -> Result<Self, ConfigError> {
-        let workers = if config.workers == 0 { cores.max(1) } else { config.workers };
+    pub(crate) fn resolve(mut config: Config, cores: &[usize]) -> Result<Self, ConfigError> {
+        let Config { pin_workers, spin, busy_poll, .. } = config;
+        let profile = Profile { pin_workers, cores: &config.cores, spin, busy_poll };
+        let workers = match config.workers {
+            0 => profile.workers(cores),
+            workers => workers,
+        };
         if workers > WORKERS_MAX {
             return Err(ConfigError::Workers { max: WORKERS_MAX });
         }
+        let cores = profile.resolve(workers, cores)?;
         check_connections(&config, workers)?;
         check_sizes(&config)?;
         check_times(&config)?;
@@ -320,7 +343,7 @@ impl Settings {
         let mailbox = Bounds::new(config.mailbox_size, config.mailbox_bytes_max)
             .ok_or(ConfigError::Mailbox)?;
         config.slow_consumer = config.slow_consumer.within(config.outbox_size_max);
-        Ok(Self { config, workers, mailbox })
+        Ok(Self { config, workers, cores, mailbox })
     }
 }
 
@@ -447,7 +470,7 @@ mod tests {
     fn resolved(change: impl FnOnce(&mut Config)) -> Result<Settings, ConfigError> {
         let mut config = Config::default();
         change(&mut config);
-        Settings::resolve(config, 2)
+        Settings::resolve(config, &[0, 1])
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The system refuses [`Config::busy_poll`](crate::Config::busy_poll): more than its
+    /// `net.core.busy_read` needs `CAP_NET_ADMIN`.
+    BusyPoll(io::Error),
     /// The name of the address could not be resolved.
     Resolve(io::Error),
     /// The limit of open files leaves no room for a single connection.
@@ -77,6 +80,11 @@ impl fmt::Display for Error {
                 write!(formatter, "cannot listen on {address}: {source}")?;
                 formatter.write_str(listen_advice(source))
             }
+            Self::BusyPoll(source) => write!(
+                formatter,
+                "cannot poll network cards: {source}. busy_poll above net.core.busy_read needs \
+                 CAP_NET_ADMIN"
+            ),
             Self::Resolve(source) => write!(formatter, "cannot resolve the address: {source}"),
             Self::Descriptors { limit, needed } => write!(
                 formatter,
@@ -130,6 +138,7 @@ impl StdError for Error {
         match self {
             Self::Config(error) => Some(error),
             Self::Listen { source, .. }
+            | Self::BusyPoll(source)
             | Self::Resolve(source)
             | Self::IoUring { source, .. }
             | Self::Thread(source)
@@ -186,6 +195,16 @@ pub enum ConfigError {
     Marks,
     /// `slow_consumer` closes with a code that cannot be sent.
     SlowConsumerCode(u16),
+    /// `cores` is neither empty nor a core for each worker, each another one and one that this
+    /// process may use; or the workers are not to be pinned.
+    Cores,
+    /// More workers are to spin than there are cores: they would keep each other from running.
+    Spin {
+        /// The cores that this process may use.
+        cores: usize,
+    },
+    /// `busy_poll` is not from 1 µs to 1 s.
+    BusyPoll,
     /// `mailbox_size` is above 16,777,215, or `mailbox_bytes_max` not below 64 GiB.
     Mailbox,
 }
@@ -212,6 +231,14 @@ impl fmt::Display for ConfigError {
                 "compression needs windows of 9 to 15 bits, a memory level from 1 to 9, a level up \
                  to 9 and a ratio above zero",
             ),
+            Self::Cores => formatter.write_str(
+                "cores must be as many as workers, each another one that this process may use, and \
+                 pin_workers true",
+            ),
+            Self::Spin { cores } => {
+                write!(formatter, "spin wants a core for each worker, and there are {cores}")
+            }
+            Self::BusyPoll => formatter.write_str("busy_poll must be from 1 µs to 1 s"),
             Self::Mailbox => formatter.write_str(
                 "mailbox_size must be at most 16777215 and mailbox_bytes_max below 64 GiB",
             ),

@@ -26,6 +26,7 @@
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
 //! | `trace` | what is told through `tracing`, behind the feature of that name |
 //! | `config`, `error` | what can be set, and what can fail |
+//! | `profile` | what gives cores away for latency |
 //! | `memory` | what a configuration may come to take |
 //! | `simulation` | a worker on a simulated ring, behind the feature of that name |
 //! | `listener`, `affinity`, `limits` | sockets, cores and descriptors of the system |
@@ -53,6 +54,7 @@ mod memory;
 mod message;
 mod order;
 mod presence;
+mod profile;
 mod publication;
 mod request;
 mod secret;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -14,10 +15,10 @@ pub(crate) fn bind(
     address: SocketAddr,
     count: usize,
     backlog: u32,
-    unsent_max: Option<u32>,
+    inherited: Inherited,
 ) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-    let first = socket(address, unsent_max)?;
+    let first = socket(address, inherited)?;
     first.bind(&address.into())?;
     first.set_reuse_port(true)?;
     first.listen(backlog)?;
@@ -25,7 +26,7 @@ pub(crate) fn bind(
     let address = first.local_addr()?;
     let mut listeners = vec![first];
     for _ in 1..count {
-        let next = socket(address, unsent_max)?;
+        let next = socket(address, inherited)?;
         next.set_reuse_port(true)?;
         next.bind(&address.into())?;
         next.listen(backlog)?;
@@ -34,7 +35,23 @@ pub(crate) fn bind(
     Ok((address, listeners))
 }
 
-fn socket(address: SocketAddr, unsent_max: Option<u32>) -> io::Result<Socket> {
+/// What a listener is given for the connections that it accepts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inherited {
+    pub(crate) unsent_max: Option<u32>,
+    pub(crate) busy_poll: Option<Duration>,
+}
+
+/// Whether the system lets this process have its network cards polled for so long.
+pub(crate) fn try_busy_poll(time: Duration) -> io::Result<()> {
+    set_busy_poll(&Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?, time)
+}
+
+fn set_busy_poll(socket: &Socket, time: Duration) -> io::Result<()> {
+    socket.set_busy_poll(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))
+}
+
+fn socket(address: SocketAddr, inherited: Inherited) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart need not wait for the connections of the last run to be forgotten.
     socket.set_reuse_address(true)?;
@@ -44,43 +61,72 @@ fn socket(address: SocketAddr, unsent_max: Option<u32>) -> io::Result<Socket> {
     }
     // Children inherit it: a reply leaves at once. The engine gathers what belongs together.
     socket.set_tcp_nodelay(true)?;
-    if let Some(size) = unsent_max {
+    if let Some(size) = inherited.unsent_max {
         socket.set_tcp_notsent_lowat(size)?;
+    }
+    if let Some(time) = inherited.busy_poll {
+        set_busy_poll(&socket, time)?;
     }
     Ok(socket)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::bind;
+    use super::{Inherited, bind, try_busy_poll};
+    use socket2::SockRef;
     use std::io::ErrorKind;
     use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+    use std::time::Duration;
 
-    use socket2::SockRef;
+    const NOTHING: Inherited = Inherited { unsent_max: None, busy_poll: None };
 
     #[test]
     fn a_taken_port_is_an_error() {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (address, listeners) = bind(any, 3, 16, None).unwrap();
+        let (address, listeners) = bind(any, 3, 16, NOTHING).unwrap();
         assert_eq!(listeners.len(), 3);
         assert_ne!(address.port(), 0);
         for listener in &listeners {
             assert_eq!(listener.local_addr().unwrap(), address);
         }
         assert_eq!(
-            bind(address, 1, 16, None).map(|_| ()).map_err(|e| e.kind()),
+            bind(address, 1, 16, NOTHING).map(|_| ()).map_err(|e| e.kind()),
             Err(ErrorKind::AddrInUse)
         );
         drop(listeners);
-        assert!(bind(address, 2, 16, None).is_ok());
+        assert!(bind(address, 2, 16, NOTHING).is_ok());
     }
 
     #[test]
     fn connections_inherit_what_the_kernel_takes() {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (address, listeners) = bind(any, 1, 16, Some(70_000)).unwrap();
+        let (address, listeners) =
+            bind(any, 1, 16, Inherited { unsent_max: Some(70_000), ..NOTHING }).unwrap();
         let _client = TcpStream::connect(address).unwrap();
         let (accepted, _) = listeners[0].accept().unwrap();
         assert_eq!(SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), 70_000);
+    }
+
+    #[test]
+    fn connections_are_polled_as_their_listener_is() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let time = Duration::from_micros(70);
+        let polled = |time| {
+            let (address, listeners) =
+                bind(any, 1, 16, Inherited { busy_poll: time, ..NOTHING }).unwrap();
+            let _peer = TcpStream::connect(address).unwrap();
+            let (accepted, _) = listeners[0].accept().unwrap();
+            SockRef::from(&accepted).busy_poll().unwrap()
+        };
+        match try_busy_poll(time) {
+            Ok(()) => assert_ne!(polled(Some(time)), polled(None)),
+            // This process may not, and hears so before anything listens.
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+                assert!(bind(any, 1, 16, Inherited { busy_poll: Some(time), ..NOTHING }).is_err());
+                return;
+            }
+        }
+        assert_eq!(polled(Some(time)), 70);
     }
 }

@@ -10,9 +10,10 @@ use crate::driver::uring::{BufferPool, Step, Uring};
 use crate::error::{Error, RingStep};
 use crate::handle::{Handle, Mail};
 use crate::handler::Handler;
+use crate::listener::{self, Inherited};
 use crate::mailbox::Mailbox;
 use crate::worker::{Outside, Worker};
-use crate::{affinity, limits, listener};
+use crate::{affinity, limits, trace};
 
 /// A server that listens and has not begun to serve.
 ///
@@ -46,14 +47,18 @@ impl Server {
     /// From here on the kernel keeps peers waiting.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Resolve`], [`Error::Listen`] and [`Error::Descriptors`].
+    /// [`Error::Config`], [`Error::Resolve`], [`Error::Listen`], [`Error::Descriptors`] and
+    /// [`Error::BusyPoll`].
     pub fn bind(address: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
-        let settings = Settings::resolve(config, affinity::cores().len())?;
+        let settings = Settings::resolve(config, &affinity::cores())?;
         check_descriptors(settings.workers)?;
+        let busy_poll = settings.config.busy_poll;
+        busy_poll.map_or(Ok(()), listener::try_busy_poll).map_err(Error::BusyPoll)?;
         let mut failed = None;
         for address in address.to_socket_addrs().map_err(Error::Resolve)? {
             let Config { backlog, unsent_max, .. } = settings.config;
-            match listener::bind(address, settings.workers, backlog, unsent_max) {
+            let inherited = Inherited { unsent_max, busy_poll };
+            match listener::bind(address, settings.workers, backlog, inherited) {
                 Ok((address, listeners)) => {
                     let mailbox = |_| Arc::new(Mailbox::new(settings.mailbox));
                     let mailboxes: Arc<[Arc<Mailbox<Mail>>]> =
@@ -113,8 +118,6 @@ impl Server {
         ready: impl FnOnce(),
     ) -> Result<(), Error> {
         let Self { settings, listeners, handle, .. } = self;
-        let cores = affinity::cores();
-        let pinned = settings.config.pin_workers && settings.workers <= cores.len();
         let (started, starts) = std::sync::mpsc::channel();
         let admission = Arc::new(Admission::new(&settings));
         thread::scope(|scope| {
@@ -123,7 +126,7 @@ impl Server {
             for (number, listener) in listeners.into_iter().enumerate() {
                 let (settings, started) = (settings.clone(), started.clone());
                 let (factory, handle, admission) = (&factory, &handle, Arc::clone(&admission));
-                let core = cores.get(number).copied().filter(|_| pinned);
+                let core = settings.cores.get(number).copied();
                 let body = move || {
                     let started = Started { sender: started, stop: handle };
                     serve(number, core, listener, settings, factory, admission, &started)
@@ -192,7 +195,7 @@ fn serve<H: Handler>(
         affinity::pin(core);
     }
     let pool = BufferPool { count: settings.config.buffers, size: settings.config.buffer_size };
-    let driver = Uring::new(listener, pool).map_err(|(step, source)| {
+    let mut driver = Uring::new(listener, pool).map_err(|(step, source)| {
         let step = match step {
             Step::Ring => RingStep::SetUp,
             Step::Buffers => RingStep::Buffers,
@@ -201,11 +204,16 @@ fn serve<H: Handler>(
         };
         Error::IoUring { step, source }
     })?;
+    // There are at most 256 workers.
+    let name = u8::try_from(number).unwrap_or(u8::MAX);
+    if let Some(time) = settings.config.busy_poll
+        && let Err(error) = driver.poll_cards(time)
+    {
+        trace::ring_polls_not(name, &error);
+    }
     let handle = started.stop;
     let Some(mailbox) = handle.mailboxes.get(number).cloned() else { return Ok(()) };
     let Some(board) = handle.boards.get(number).cloned() else { return Ok(()) };
-    // There are at most 256 workers.
-    let name = u8::try_from(number).unwrap_or(u8::MAX);
     let stop = Arc::clone(&handle.stop);
     let outside = Outside { mailbox, board, stop, admission, handle: handle.clone() };
     let mut worker = Worker::new(driver, factory(number), settings, name, outside);

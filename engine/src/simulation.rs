@@ -68,7 +68,7 @@ impl<H: Handler> Simulation<H> {
     /// # Errors
     /// What is wrong with the configuration.
     pub fn new(seed: u64, config: Config, faults: Faults, handler: H) -> Result<Self, ConfigError> {
-        let settings = Settings::resolve(Config { workers: 1, ..config }, 1)?;
+        let settings = Settings::resolve(Config { workers: 1, cores: Vec::new(), ..config }, &[0])?;
         let config = &settings.config;
         let world = World::new(seed, faults, config.buffers, config.buffer_size);
         let world = Rc::new(RefCell::new(world));

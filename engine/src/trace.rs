@@ -8,6 +8,7 @@
 //! | `worker started` | info | `worker` |
 //! | `worker stopped` | info | `worker`, `opened`: connections in its life |
 //! | `accepting paused` | warn | `worker`, `error` |
+//! | `the ring does not poll` | warn: sockets do, and sleep before | `worker`, `error` |
 //! | `made room` | debug, since an attack must not fill a log as well | `worker` |
 //! | `opened` | debug | `connection`, `peer` |
 //! | `refused` | debug | `connection`, `peer`, `status`, `limit`: what it is for, or nothing |
@@ -17,6 +18,7 @@
 //! `connection` is [`ConnectionId::as_u64`](crate::ConnectionId::as_u64); `cause`, `detail` and
 //! `limit` are the labels of the counters.
 
+use std::io;
 use std::net::SocketAddr;
 
 use crate::cause::{Cause, Limit};
@@ -51,6 +53,12 @@ pub(crate) fn worker_stopped(worker: u8, opened: u64) {
 #[cold]
 pub(crate) fn accept_paused(worker: u8, fault: &Fault) {
     event!(WARN, { worker = worker, error = fault.to_string().as_str() }, "accepting paused");
+}
+
+/// The kernel does not know how its rings poll network cards.
+#[cold]
+pub(crate) fn ring_polls_not(worker: u8, error: &io::Error) {
+    event!(WARN, { worker = worker, error = error.to_string().as_str() }, "the ring does not poll");
 }
 
 /// Accepting rests until the descriptors of evicted handshakes have been closed.

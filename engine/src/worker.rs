@@ -41,6 +41,8 @@ pub(crate) struct Worker<D: Driver, H: Handler> {
     /// How to stop, if that has been said.
     stop: Arc<OnceLock<Stop>>,
     stopping: Stopping,
+    /// It does not sleep before this, but looks for something to do without a rest.
+    spins_until: Time,
     /// Kept for its memory. Empty between turns.
     completions: Vec<Completion>,
 }
@@ -83,6 +85,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             accepting: Accepting::Armed,
             stop,
             stopping: Stopping::No,
+            spins_until: Time::ZERO,
             completions: Vec::new(),
         }
     }
@@ -115,6 +118,10 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         let stats = self.connections.stats();
         stats.turns += 1;
         stats.completions += completions.len() as u64;
+        let spin = self.connections.config().spin;
+        if !spin.is_zero() && (!completions.is_empty() || !self.mailbox.is_empty()) {
+            self.spins_until = now.after(spin);
+        }
         for completion in completions.drain(..) {
             self.complete(completion);
         }
@@ -181,8 +188,16 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         &mut self.connections.handler
     }
 
-    /// Sleeps until something completes, mail comes or a deadline passes.
+    /// Waits until something completes, mail comes or a deadline passes: without sleeping for as long
+    /// as the configuration says, asleep after that.
     fn wait(&mut self) -> io::Result<()> {
+        // Without a time to spin for this is the time of the last turn, or one before it.
+        if self.connections.driver.now() < self.spins_until && !self.connections.has_work() {
+            let until = self.deadline().map_or(self.spins_until, |next| next.min(self.spins_until));
+            // Who has not said that it sleeps is not woken: mail costs its sender no system call.
+            let is_wanted = || !self.mailbox.is_empty();
+            return self.connections.driver.spin(until, is_wanted, &mut self.completions);
+        }
         // Only who really sleeps says so, and is woken.
         let rests = !self.connections.has_work() && self.mailbox.prepare_sleep();
         let timeout = if rests { self.timeout() } else { Some(Duration::ZERO) };
@@ -193,6 +208,12 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
     /// The time until the next deadline of any kind.
     fn timeout(&mut self) -> Option<Duration> {
+        let next = self.deadline()?;
+        Some(next.since(self.connections.driver.now()))
+    }
+
+    /// The next deadline of any kind.
+    fn deadline(&mut self) -> Option<Time> {
         let accepting = match self.accepting {
             Accepting::Paused(until) => Some(until),
             Accepting::Armed | Accepting::Stopped => None,
@@ -200,8 +221,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         let publishing = self.publisher.deadline(self.connections.stats());
         let next = self.connections.next_deadline();
         let deadlines = [next, accepting, self.stopping.next(), publishing];
-        let next = deadlines.into_iter().flatten().min()?;
-        Some(next.since(self.connections.driver.now()))
+        deadlines.into_iter().flatten().min()
     }
 
     fn complete(&mut self, completion: Completion) {

@@ -108,7 +108,7 @@ mod tests {
             connections_address_max: address,
             ..Config::default()
         };
-        Admission::new(&Settings::resolve(config, 2).unwrap())
+        Admission::new(&Settings::resolve(config, &[0, 1]).unwrap())
     }
 
     fn at(address: &str) -> impl FnOnce() -> Option<SocketAddr> {

@@ -26,7 +26,7 @@ pub(crate) use token::{Key, Operation, Token};
 
 /// What the loop needs of the world below.
 ///
-/// The contract: the owner calls `wait` once per turn and handles every completion that it appends.
+/// The contract: the owner calls `wait`, or `spin` in its place, once per turn and handles every completion that it appends.
 /// Between two waits it queues operations; they are carried out in the order they were queued for
 /// each descriptor, at the latest during the next `wait`. At most one receive and one send are in
 /// flight on a descriptor; a descriptor is closed only when neither is.
@@ -88,6 +88,18 @@ pub(crate) trait Driver {
     /// # Errors
     /// What makes going on impossible. A time-out or a signal is no error.
     fn wait(&mut self, timeout: Option<Duration>, into: &mut Vec<Completion>) -> io::Result<()>;
+
+    /// As `wait`, but without sleeping: looks again and again until something completes, there is
+    /// other work (`is_wanted`), or it is `until`.
+    ///
+    /// # Errors
+    /// As `wait`.
+    fn spin(
+        &mut self,
+        until: Time,
+        is_wanted: impl Fn() -> bool,
+        into: &mut Vec<Completion>,
+    ) -> io::Result<()>;
 }
 
 /// The numbers of the system's errors that are told apart above the seam.

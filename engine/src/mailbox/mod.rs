@@ -186,6 +186,12 @@ impl<T> Mailbox<T> {
         Mails { mailbox: self, left, taken: 0, waits: false }
     }
 
+    /// Whether nothing has come that has not been read: neither mail nor a signal. One load, for a
+    /// worker that does not sleep and looks again and again.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & (WEIGHT | SIGNALS) == 0
+    }
+
     /// Announces that the worker is going to sleep. `false`: it must not, something has come. Every
     /// `true` is followed by [`Mailbox::awake`].
     pub(crate) fn prepare_sleep(&self) -> bool {

@@ -142,4 +142,16 @@ impl Driver for Sim {
         world.now = world.now.after(passed);
         Ok(())
     }
+
+    /// Nobody sends mail while a simulated worker spins, so it spins for all of the time or, as
+    /// when it sleeps, until something completes.
+    fn spin(
+        &mut self,
+        until: Time,
+        is_wanted: impl Fn() -> bool,
+        into: &mut Vec<Completion>,
+    ) -> io::Result<()> {
+        let time = if is_wanted() { Duration::ZERO } else { until.since(self.now()) };
+        self.wait(Some(time), into)
+    }
 }
