@@ -42,6 +42,10 @@ pub struct Config {
     /// ring), from 1 µs to 1 s. Default `None`: it takes a card that can be polled, and the
     /// loopback has none. More than the system's `net.core.busy_read` needs `CAP_NET_ADMIN`.
     pub busy_poll: Option<Duration>,
+    /// Whether the time of messages from stage to stage is measured, for
+    /// [`Handle::latencies`](crate::Handle::latencies). Default `false`: it reads the clock some
+    /// four times for a message, and takes up to 3 MB for each worker.
+    pub measure_latency: bool,
     /// Connections of one worker, those in their opening handshake included. A peer beyond them
     /// takes the place of the oldest handshake; where there is none it is refused with 503 before
     /// anything of it is read. Default 1,000,000: the limit of descriptors comes first on most
@@ -203,6 +207,7 @@ impl Default for Config {
             cores: Vec::new(),
             spin: Duration::ZERO,
             busy_poll: None,
+            measure_latency: false,
             connections_max: 1_000_000,
             connections_server_max: None,
             connections_address_max: None,

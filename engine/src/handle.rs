@@ -9,6 +9,7 @@ use ringwire_protocol::Misuse;
 use crate::board::Board;
 use crate::conn::ConnectionId;
 use crate::driver::Key;
+use crate::latency::{Latencies, Measuring};
 use crate::mailbox::{Mailbox, Refused, SIGNALS_MAX};
 use crate::message::OwnedMessage;
 use crate::order::Order;
@@ -16,18 +17,38 @@ use crate::presence::Presence;
 use crate::publication::{Post, Publication, PublishError};
 use crate::stats::Stats;
 use crate::stop::Stop;
+use crate::timer::Time;
 use crate::topic::Topic;
 
 /// What one thread asks of a worker's connections.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    Send { key: Key, message: OwnedMessage },
-    SendMany { keys: Box<[Key]>, message: Arc<OwnedMessage> },
+    Send {
+        key: Key,
+        message: OwnedMessage,
+    },
+    SendMany {
+        keys: Box<[Key]>,
+        message: Arc<OwnedMessage>,
+    },
     Publish(Arc<Publication>),
     Count(Arc<Presence>),
-    Close { key: Key, code: u16, reason: String },
-    Pause { key: Key },
-    Resume { key: Key },
+    Close {
+        key: Key,
+        code: u16,
+        reason: String,
+    },
+    Pause {
+        key: Key,
+    },
+    Resume {
+        key: Key,
+    },
+    /// Any of those, called for at that time.
+    Timed {
+        called: Time,
+        mail: Box<Self>,
+    },
 }
 
 impl Mail {
@@ -42,6 +63,7 @@ impl Mail {
             Self::Count(presence) => presence.size(),
             Self::Close { reason, .. } => reason.capacity(),
             Self::Pause { .. } | Self::Resume { .. } => 0,
+            Self::Timed { mail, .. } => size_of::<Self>().saturating_add(mail.bytes()),
         }
     }
 }
@@ -67,6 +89,8 @@ pub struct Handle {
     pub(crate) stop: Arc<OnceLock<Stop>>,
     /// In which order the posts of a topic come to all workers.
     pub(crate) order: Arc<Order>,
+    /// Where latencies are measured.
+    pub(crate) measuring: Option<Arc<Measuring>>,
 }
 
 impl Handle {
@@ -252,16 +276,32 @@ impl Handle {
         self.boards.iter().map(|board| board.read()).collect()
     }
 
+    /// How long messages have taken from stage to stage on all workers together, where
+    /// [`Config::measure_latency`](crate::Config::measure_latency) is on. As old as
+    /// [`Handle::stats`]; it copies 50 KB for each worker.
+    #[must_use]
+    pub fn latencies(&self) -> Latencies {
+        self.measuring.as_ref().map(|measuring| measuring.read()).unwrap_or_default()
+    }
+
     fn signal(&self, bits: u32) {
         for mailbox in self.mailboxes.iter() {
             mailbox.signal(bits);
         }
     }
 
+    /// With the time, where somebody measures.
+    fn timed(&self, mail: Mail) -> Mail {
+        match &self.measuring {
+            None => mail,
+            Some(it) => Mail::Timed { called: it.clock.read(), mail: Box::new(mail) },
+        }
+    }
+
     fn push_all(&self, mail: impl Fn() -> Mail) -> Result<(), PublishError> {
         let mut failed = Vec::new();
         for (worker, mailbox) in self.mailboxes.iter().enumerate() {
-            let mail = mail();
+            let mail = self.timed(mail());
             let bytes = mail.bytes();
             if mailbox.push(mail, bytes).is_err() {
                 failed.push(worker);
@@ -275,6 +315,7 @@ impl Handle {
             // An identifier of another server.
             return Err(HandleError::Stopped);
         };
+        let mail = self.timed(mail);
         let bytes = mail.bytes();
         mailbox.push(mail, bytes).map_err(|refused| match refused {
             Refused::Full(_) => HandleError::Full,
@@ -355,7 +396,8 @@ mod tests {
         let bounds = Bounds::new(size, 1 << 30).unwrap();
         let mailboxes = (0..workers).map(|_| Arc::new(Mailbox::new(bounds))).collect();
         let boards = (0..workers).map(|_| Arc::default()).collect();
-        Handle { mailboxes, boards, stop: Arc::default(), order: Arc::default() }
+        let (stop, order) = (Arc::default(), Arc::default());
+        Handle { mailboxes, boards, stop, order, measuring: None }
     }
 
     #[test]

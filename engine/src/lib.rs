@@ -24,6 +24,7 @@
 //! | `handler`, `handle`, `stop`, `request`, `cause` | what an application sees |
 //! | [`topic`] | publish and subscribe: who is to be told |
 //! | `stats`, `tally`, `board` | what is counted, and how other threads read it |
+//! | `latency`, `histogram` | how long messages take from stage to stage, where that is measured |
 //! | `trace` | what is told through `tracing`, behind the feature of that name |
 //! | `config`, `error` | what can be set, and what can fail |
 //! | `profile` | what gives cores away for latency |
@@ -47,6 +48,8 @@ mod error;
 mod gap;
 mod handle;
 mod handler;
+mod histogram;
+mod latency;
 mod limits;
 mod listener;
 mod mailbox;
@@ -79,6 +82,8 @@ pub use error::{ConfigError, Error, RingStep};
 pub use gap::{Gap, GapNotice};
 pub use handle::{Handle, HandleError, Undelivered};
 pub use handler::Handler;
+pub use histogram::Histogram;
+pub use latency::Latencies;
 pub use memory::MemoryMax;
 pub use message::OwnedMessage;
 pub use publication::{Post, PublishError};

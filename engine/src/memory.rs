@@ -44,6 +44,7 @@ impl Config {
     ///               + 3 × retained.size_max                   last values, their names and frames
     ///               + 264 × retained.count_max                and their places
     ///               + patterns_max × 4616 bytes               what is subscribed, by patterns
+    ///               + 3 MB, where latencies are measured
     ///               + queues and lists
     ///   connection  = its slot with the handler's state, its deadline
     ///               + its places in lists, its address where those are limited
@@ -147,6 +148,7 @@ impl Config {
             spare_slots,
             last_values,
             times(2, times(completions, wide(size_of::<Completion>()))),
+            if self.measure_latency { wide(conn::FOLLOW_SIZE) } else { 0 },
             OTHERS,
         ])
     }
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn no_limit_that_grows_lessens_it() {
-        let changes: [fn(&mut Config); 16] = [
+        let changes: [fn(&mut Config); 17] = [
             |config| config.workers += 1,
             |config| config.connections_max += 1,
             |config| config.handshakes_max = 3,
@@ -255,6 +257,7 @@ mod tests {
             |config| config.buffers *= 2,
             |config| config.buffer_size *= 2,
             |config| config.outbox_size_max += 1,
+            |config| config.measure_latency = true,
             |config| config.mailbox_size += 1,
             |config| config.mailbox_bytes_max += 1,
             |config| config.connections_address_max = Some(1),

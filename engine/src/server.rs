@@ -6,10 +6,12 @@ use std::thread;
 
 use crate::admission::Admission;
 use crate::config::{Config, Settings};
+use crate::driver::Clock;
 use crate::driver::uring::{BufferPool, Step, Uring};
 use crate::error::{Error, RingStep};
 use crate::handle::{Handle, Mail};
 use crate::handler::Handler;
+use crate::latency::Measuring;
 use crate::listener::{self, Inherited};
 use crate::mailbox::Mailbox;
 use crate::worker::{Outside, Worker};
@@ -65,7 +67,10 @@ impl Server {
                         (0..settings.workers).map(mailbox).collect();
                     let boards = (0..settings.workers).map(|_| Arc::default()).collect();
                     let (stop, order) = (Arc::default(), Arc::default());
-                    let handle = Handle { mailboxes, boards, stop, order };
+                    let measures = settings.config.measure_latency;
+                    let measuring =
+                        measures.then(|| Measuring::new(Clock::system(), settings.workers));
+                    let handle = Handle { mailboxes, boards, stop, order, measuring };
                     return Ok(Self { settings, address, listeners, handle });
                 }
                 Err(source) => failed = Some(Error::Listen { address, source }),

@@ -139,6 +139,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         self.connections.end_turn();
         if self.publisher.is_due(self.connections.stats(), now) {
             self.publisher.publish(self.connections.collect(), now);
+            self.connections.publish_latencies();
         }
     }
 
@@ -188,8 +189,8 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         &mut self.connections.handler
     }
 
-    /// Waits until something completes, mail comes or a deadline passes: without sleeping for as long
-    /// as the configuration says, asleep after that.
+    /// Waits until something completes, mail comes or a deadline passes: without sleeping for as
+    /// long as the configuration says, asleep after that.
     fn wait(&mut self) -> io::Result<()> {
         // Without a time to spin for this is the time of the last turn, or one before it.
         if self.connections.driver.now() < self.spins_until && !self.connections.has_work() {
@@ -284,24 +285,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         let signals = self.mailbox.take_signals();
         for mail in self.mailbox.drain() {
             self.connections.stats().mails += 1;
-            match mail {
-                Mail::Send { key, message } => {
-                    self.connections.send(key, message.payload());
-                }
-                Mail::SendMany { keys, message } => {
-                    self.connections.send_many(&keys, &message);
-                }
-                Mail::Publish(publication) => self.connections.publish(&publication),
-                Mail::Count(presence) => {
-                    presence.add(self.connections.subscriber_count(presence.topic()));
-                }
-                Mail::Pause { key } => self.connections.pause(key),
-                Mail::Resume { key } => self.connections.resume(key),
-                Mail::Close { key, code, reason } => {
-                    let close = Close { code: Some(code), reason: &reason };
-                    self.connections.close(key, close, Closer::Handler);
-                }
-            }
+            carry_out(&mut self.connections, mail);
         }
         if signals & STOP != 0 {
             self.begin_stop();
@@ -414,6 +398,29 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     }
 }
 
+/// Does what another thread has asked for.
+fn carry_out<D: Driver, H: Handler>(connections: &mut Connections<D, H>, mail: Mail) {
+    match mail {
+        Mail::Send { key, message } => {
+            connections.send(key, message.payload());
+        }
+        Mail::SendMany { keys, message } => connections.send_many(&keys, &message),
+        Mail::Publish(publication) => connections.publish(&publication),
+        Mail::Count(presence) => presence.add(connections.subscriber_count(presence.topic())),
+        Mail::Pause { key } => connections.pause(key),
+        Mail::Resume { key } => connections.resume(key),
+        Mail::Close { key, code, reason } => {
+            let close = Close { code: Some(code), reason: &reason };
+            connections.close(key, close, Closer::Handler);
+        }
+        Mail::Timed { called, mail } => {
+            connections.set_called(Some(called));
+            carry_out(connections, *mail);
+            connections.set_called(None);
+        }
+    }
+}
+
 impl<D: Driver, H: Handler> Drop for Worker<D, H> {
     fn drop(&mut self) {
         // Nobody is left whom it could reach.
@@ -422,6 +429,7 @@ impl<D: Driver, H: Handler> Drop for Worker<D, H> {
         self.connections.abandon();
         let now = self.connections.driver.now();
         self.publisher.publish(self.connections.collect(), now);
+        self.connections.publish_latencies();
         trace::worker_stopped(self.connections.worker(), self.connections.stats().opened);
     }
 }

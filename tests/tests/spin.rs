@@ -29,7 +29,7 @@ fn mail_is_seen_without_a_wake() {
     let (server, mut client, id) = spinning(ALWAYS);
     for number in 0..100 {
         server.handle().send(id, number.to_string()).unwrap();
-        client.expect(&Frame::text(&number.to_string()));
+        client.expect(&Frame::text(number.to_string()));
         client.write(text("and back"));
         client.expect(&Frame::text("and back"));
     }

@@ -16,6 +16,7 @@ use crate::cause::{Cause, Closer};
 use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
 use crate::conn::dirty::Dirty;
+use crate::conn::follow::Follow;
 use crate::conn::held::{Held, Pieces};
 use crate::conn::last_values::LastValues;
 use crate::conn::lifetime::Lifetimes;
@@ -91,6 +92,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
         let secret = Secret::new(driver.secret());
+        let measuring = handle.measuring.clone();
+        let follow = measuring.map(|measuring| Box::new(Follow::new(measuring, worker)));
         let (stats, dirty, resumed) = (Stats::default(), Dirty::default(), Vec::new());
         let shared = Shared {
             worker,
@@ -105,6 +108,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             policies: Policies::default(),
             hashes: RandomState::new(),
             handle,
+            follow,
             resumed,
             now,
             turn: 0,
@@ -211,6 +215,20 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         &self.shared.stats
     }
 
+    /// What is done now was called for by another thread at that time, or no longer is.
+    pub(crate) fn set_called(&mut self, called: Option<Time>) {
+        if let Some(follow) = &mut self.shared.follow {
+            follow.set_called(called);
+        }
+    }
+
+    /// Makes known how long messages have taken, where that is measured.
+    pub(crate) fn publish_latencies(&mut self) {
+        if let Some(follow) = &mut self.shared.follow {
+            follow.publish();
+        }
+    }
+
     /// The worker's number.
     pub(crate) const fn worker(&self) -> u8 {
         self.shared.worker
@@ -239,7 +257,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(crate) fn send_many(&mut self, keys: &[Key], message: &Arc<OwnedMessage>) {
         let Self { slots, shared, .. } = self;
         let mut prepared = Prepared::new(message.payload());
-        shared.dirty.set_fans_out(true);
+        shared.begin_fan();
         for &key in keys {
             if let Some(Peer { stage: Stage::Open, link, state, .. }) = slots.at(key) {
                 let outgoing = Outgoing::Prepared(&mut prepared);
@@ -248,7 +266,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 connection.count_interrupting(sent);
             }
         }
-        shared.dirty.set_fans_out(false);
+        shared.end_fan();
     }
 
     /// Begins the closing handshake, unless it has begun: for another thread, for the end of the

@@ -101,6 +101,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         driver.close(peer.descriptor);
         if let Some(peer) = slots.remove(key) {
             held.remove(&key);
+            if let Some(follow) = &mut shared.follow {
+                follow.lost(key);
+            }
             shared.store.give(peer.link.outbox.filling);
             peer.receiver.retire(&mut shared.workspace);
             peer.link.sender.retire(&mut shared.workspace);

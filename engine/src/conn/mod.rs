@@ -13,6 +13,7 @@ mod dirty;
 mod end;
 mod entry;
 mod flow;
+mod follow;
 mod held;
 mod id;
 mod lane;
@@ -42,6 +43,7 @@ pub(crate) use backlog::BACKLOG_SIZE;
 #[cfg(feature = "simulation")]
 pub(crate) use check::Belief;
 pub(crate) use connections::{Connections, LISTS_SIZE, SLOTS_SPARE, slot_size};
+pub(crate) use follow::FOLLOW_SIZE;
 pub use id::ConnectionId;
 pub(crate) use last_values::{LAST_VALUE_SIZE, LAST_VALUE_SIZE_MIN};
 pub(crate) use outbox::{SPARE_MAX, SPARE_SIZE_MAX};

@@ -48,6 +48,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             peer.last_progress = now;
             self.shared.stats.sends += 1;
             self.driver.send(key, peer.descriptor, bytes, 0);
+            if let Some(follow) = &mut self.shared.follow {
+                follow.submitted(key);
+            }
         }
         if !peer.link.outbox.is_flying() {
             // All that waited may have been dropped: then no send will end and say so.
@@ -108,6 +111,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             shared.stats.sends += 1;
             driver.send(key, peer.descriptor, bytes, from);
             return;
+        }
+        if let Some(follow) = &mut shared.follow {
+            follow.completed(key);
         }
         if peer.link.leaving > 0 {
             peer.link.leaving -= 1;

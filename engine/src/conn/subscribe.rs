@@ -26,7 +26,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let mut prepared = Prepared::new(publication.payload());
         let mut delivery = Delivery::new(publication, shared.hashes.clone());
         let except = publication.except.filter(|id| id.worker == shared.worker).map(|id| id.key);
-        shared.dirty.set_fans_out(true);
+        shared.begin_fan();
         let visit = |key, tag| {
             if let Some(Peer { stage: Stage::Open, link, state, .. }) = slots.at(key) {
                 let outgoing = Outgoing::Prepared(&mut prepared);
@@ -37,7 +37,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
         };
         let reached = topics.publish(publication.topic.as_topic(), except, visit);
-        shared.dirty.set_fans_out(false);
+        shared.end_fan();
         shared.topics = topics;
         if publication.post.is_retained && !shared.last_values.set(publication) {
             shared.stats.retained_refused += 1;

@@ -11,6 +11,7 @@ use crate::config::{Config, Settings};
 use crate::conn::backlog::{Backlog, Terms};
 use crate::conn::dirty::{Dirty, Mark};
 use crate::conn::flow::{Flow, Step};
+use crate::conn::follow::Follow;
 use crate::conn::id::ConnectionId;
 use crate::conn::last_values::LastValues;
 use crate::conn::outbox::{BufferStore, Outbox};
@@ -135,6 +136,8 @@ pub(crate) struct Shared {
     pub(crate) hashes: RandomState,
     /// Reaches the other workers, and this one's mailbox.
     pub(crate) handle: Handle,
+    /// Where latencies are measured.
+    pub(crate) follow: Option<Box<Follow>>,
     /// Connections that have been resumed and not yet looked at.
     pub(crate) resumed: Vec<Key>,
     /// The time of this turn.
@@ -202,6 +205,22 @@ impl Shared {
             link.flow = link.flow.on(Step::Wait);
             self.resumed.push(key);
             self.mark(key, link);
+        }
+    }
+
+    /// What is marked from here on is one message for many.
+    pub(crate) fn begin_fan(&mut self) {
+        self.dirty.set_fans_out(true);
+        if let Some(follow) = &mut self.follow {
+            follow.begin_fan();
+        }
+    }
+
+    /// It has been encoded for all of them.
+    pub(crate) fn end_fan(&mut self) {
+        self.dirty.set_fans_out(false);
+        if let Some(follow) = &mut self.follow {
+            follow.end_fan();
         }
     }
 
@@ -463,6 +482,7 @@ impl<S> Connection<'_, S> {
         origin: &mut Origin<'_, '_>,
     ) -> Sent {
         let Self { key, link, shared, .. } = self;
+        let called = shared.follow.as_ref().map(|follow| follow.called());
         let Shared { settings, policies, workspace, stats, store, now, .. } = &mut **shared;
         let config = &settings.config;
         let own = link.policy(config);
@@ -487,7 +507,7 @@ impl<S> Connection<'_, S> {
             link.outbox.filling = store.take();
         }
         let written = link.enqueue(message, &terms, origin, workspace);
-        self.written(written, size, Kind::Message)
+        self.written(written, size, Kind::Message, called)
     }
 
     /// Counts a message of another's that this connection could not take, because its own handler
@@ -541,13 +561,21 @@ impl<S> Connection<'_, S> {
         if link.outbox.filling.capacity() == 0 {
             link.outbox.filling = shared.store.take();
         }
+        let called = shared.follow.as_ref().map(|follow| follow.called());
         let written = write(link, &mut shared.workspace);
-        self.written(written, size, kind)
+        self.written(written, size, kind, called)
     }
 
-    /// Takes note of what has been queued, or has not.
+    /// Takes note of what has been queued, or has not. `called`: when the handler called for it,
+    /// where that is measured.
     #[inline]
-    fn written(&mut self, written: Result<(), Misuse>, size: usize, kind: Kind) -> Sent {
+    fn written(
+        &mut self,
+        written: Result<(), Misuse>,
+        size: usize,
+        kind: Kind,
+        called: Option<Time>,
+    ) -> Sent {
         let Self { key, link, shared, .. } = self;
         if let Err(misuse) = written {
             if link.outbox.filling.is_empty() {
@@ -556,6 +584,9 @@ impl<S> Connection<'_, S> {
             return if misuse == Misuse::Closing { Sent::Closed } else { Sent::Misused(misuse) };
         }
         shared.stats.messages_sent += u64::from(kind == Kind::Message);
+        if let (Some(follow), Some(called), Kind::Message) = (&mut shared.follow, called, kind) {
+            follow.encoded(*key, called, !link.holds_back());
+        }
         if kind != Kind::Control {
             shared.stats.payload_bytes_sent += size as u64;
         }

@@ -15,21 +15,23 @@ use std::time::Duration;
 use crate::mailbox::Wake;
 use crate::timer::Time;
 
+mod clock;
 mod lease;
 #[cfg(feature = "simulation")]
 pub(crate) mod sim;
 mod token;
 pub(crate) mod uring;
 
+pub(crate) use clock::Clock;
 pub(crate) use lease::Lease;
 pub(crate) use token::{Key, Operation, Token};
 
 /// What the loop needs of the world below.
 ///
-/// The contract: the owner calls `wait`, or `spin` in its place, once per turn and handles every completion that it appends.
-/// Between two waits it queues operations; they are carried out in the order they were queued for
-/// each descriptor, at the latest during the next `wait`. At most one receive and one send are in
-/// flight on a descriptor; a descriptor is closed only when neither is.
+/// The contract: the owner calls `wait`, or `spin` in its place, once per turn and handles every
+/// completion that it appends. Between two waits it queues operations; they are carried out in the
+/// order they were queued for each descriptor, at the latest during the next `wait`. At most one
+/// receive and one send are in flight on a descriptor; a descriptor is closed only when neither is.
 pub(crate) trait Driver {
     /// The time of the last `wait`, read once per turn.
     fn now(&self) -> Time;

@@ -10,10 +10,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::driver::{Completion, Descriptor, Driver, Key, Lease, Shutdown};
+use crate::driver::{Clock, Completion, Descriptor, Driver, Key, Lease, Shutdown};
 use crate::mailbox::Wake;
 use crate::timer::Time;
 
@@ -36,6 +36,8 @@ const JUMP_MAX: Duration = Duration::from_secs(120);
 pub(crate) struct Sim {
     world: Rc<RefCell<World>>,
     waker: Arc<Flag>,
+    /// The time of the last wait, in nanoseconds, for whoever measures.
+    clock: Arc<AtomicU64>,
     waits: u64,
 }
 
@@ -51,7 +53,13 @@ impl Wake for Flag {
 
 impl Sim {
     pub(crate) fn new(world: Rc<RefCell<World>>) -> Self {
-        Self { world, waker: Arc::new(Flag::default()), waits: 0 }
+        let (waker, clock) = (Arc::new(Flag::default()), Arc::new(AtomicU64::new(0)));
+        Self { world, waker, clock, waits: 0 }
+    }
+
+    /// What says what time it is in this world.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock::Simulated(Arc::clone(&self.clock))
     }
 }
 
@@ -140,6 +148,7 @@ impl Driver for Sim {
             passed += JUMP_MAX * u32::from(random.number().to_be_bytes()[0]) / 256;
         }
         world.now = world.now.after(passed);
+        self.clock.store(world.now.as_nanos(), Ordering::Relaxed);
         Ok(())
     }
 
