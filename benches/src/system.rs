@@ -5,14 +5,12 @@ use std::{fs, io};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Keeps the calling thread, and those that it starts, on a core. On a machine with one core
-/// everything stays where it is.
+/// Keeps the calling thread, and those that it starts, on a core. Where there is no such core it
+/// stays where it is.
 pub fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
-    if cores() > core {
-        let _unpinned = sched_setaffinity(None, &set);
-    }
+    let _unpinned = sched_setaffinity(None, &set);
 }
 
 /// Lets the calling thread, and those that it starts, run when no others want to.
