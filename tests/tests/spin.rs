@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use ringwire::simulation::{Faults, Simulation};
 use ringwire::{
-    Config, ConfigError, Connection, ConnectionId, Error, Handler, Message, Server, Upgrade,
+    Config, ConfigError, Connection, ConnectionId, Error, Handler, Limits, Message, Server, Upgrade,
 };
-use ringwire_tests::{Client, Event, Frame, PATIENCE, REQUEST, TestServer, close, config, text};
+use ringwire_tests::{
+    Client, Event, Frame, PATIENCE, REQUEST, TestServer, close, config, noise, text,
+};
 
 /// Longer than any of these tests takes.
 const ALWAYS: Duration = Duration::from_secs(1000);
@@ -35,6 +37,49 @@ fn mail_is_seen_without_a_wake() {
     }
     let stats = server.stats_when(|stats| stats.messages_sent == 200);
     assert_eq!((stats.mails, stats.wakeups), (100, 0));
+}
+
+#[test]
+fn the_first_send_of_a_turn_leaves_at_once() {
+    let (server, mut client, id) = spinning(ALWAYS);
+    let before = server.stats_when(|stats| stats.opened == 1);
+    for _ in 0..100 {
+        server.handle().send(id, "mail").unwrap();
+        client.expect(&Frame::text("mail"));
+    }
+    let after = server.stats_when(|stats| stats.messages_sent == 100);
+    // Neither has the kernel been entered to look for mail, nor to submit.
+    assert!(after.enters - before.enters < 50, "{before:?} {after:?}");
+    assert_eq!(after.sends - before.sends, 100);
+}
+
+#[test]
+fn what_the_kernel_does_not_take_at_once_follows() {
+    let limits = Limits { message_size_max: 32 << 20, ..Limits::default() };
+    let config = Config { spin: ALWAYS, limits, ..config() };
+    let (server, events) = TestServer::echo(config);
+    let mut client = server.client();
+    let opened = events.recv_timeout(PATIENCE).unwrap();
+    let Event::Open(id, _) = opened else { panic!("{opened:?}") };
+    // More than fits the sockets' buffers, which nobody reads yet.
+    let message = noise(20 << 20);
+    server.handle().send(id, message.clone()).unwrap();
+    server.handle().send(id, "behind it").unwrap();
+    server.stats_when(|stats| stats.messages_sent == 2);
+    thread::sleep(Duration::from_millis(50));
+    client.expect(&Frame::binary(message));
+    client.expect(&Frame::text("behind it"));
+    assert!(server.stats_when(|stats| stats.bytes_sent > 20 << 20).sends_short > 0);
+}
+
+#[test]
+fn a_peer_that_has_gone_is_found_out() {
+    let (server, client, id) = spinning(ALWAYS);
+    drop(client);
+    server.stats_when(|stats| {
+        let _sent = server.handle().send(id, "anybody there?");
+        stats.ended.total() == 1 && stats.open() == 0
+    });
 }
 
 #[test]

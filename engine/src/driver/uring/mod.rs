@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use io_uring::types::{CancelBuilder, Fd, Napi, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::net::SendFlags;
 
 use super::{Completion, Descriptor, Driver, Fault, Key, Lease, Operation, Shutdown, Token};
 use crate::mailbox::Wake;
@@ -51,6 +52,10 @@ pub(crate) struct Uring {
     waker: Arc<Eventfd>,
     /// What did not fit the submission queue while the kernel would not take more.
     backlog: Vec<squeue::Entry>,
+    /// The next send leaves at once: the worker has not slept before this turn, and it is the first.
+    sends_now: bool,
+    /// A send that has left at once, to be told with what completes next.
+    sent: Option<Completion>,
     enters: u64,
     start: Instant,
     now: Time,
@@ -89,6 +94,8 @@ impl Uring {
             acceptor,
             waker: Arc::new(Eventfd(waker)),
             backlog: Vec::new(),
+            sends_now: false,
+            sent: None,
             enters: 0,
             start: Instant::now(),
             now: Time::ZERO,
@@ -212,6 +219,16 @@ impl Uring {
     }
 }
 
+/// Sends what the kernel takes at once, without the ring, which costs a third of a microsecond more.
+/// `None`: it takes nothing, and the ring will wait until it does, or hear why it never will.
+fn send_now(descriptor: Descriptor, bytes: &[u8]) -> Option<usize> {
+    let bytes = bytes.get(..SEND_SIZE_MAX).unwrap_or(bytes);
+    // SAFETY: the descriptor is open: the engine closes it last.
+    let socket = unsafe { BorrowedFd::borrow_raw(descriptor.0) };
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    rustix::net::send(socket, bytes, flags).ok().filter(|size| *size > 0)
+}
+
 /// A result of the kernel's as a number or a fault.
 fn outcome(result: i32) -> Result<u32, Fault> {
     u32::try_from(result).map_err(|_| Fault::from_errno(-result))
@@ -286,6 +303,12 @@ impl Driver for Uring {
 
     fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Vec<u8>, from: usize) {
         let rest = bytes.get(from..).unwrap_or_default();
+        if std::mem::take(&mut self.sends_now)
+            && let Some(size) = send_now(descriptor, rest)
+        {
+            self.sent = Some(Completion::Sent { key, result: Ok(size), bytes });
+            return;
+        }
         let size = u32::try_from(rest.len().min(SEND_SIZE_MAX)).unwrap_or(0);
         // Moving the vector into `flights` does not move its bytes.
         let send = opcode::Send::new(Fd(descriptor.0), rest.as_ptr(), size)
@@ -338,10 +361,13 @@ impl Driver for Uring {
     fn wait(&mut self, timeout: Option<Duration>, into: &mut Vec<Completion>) -> io::Result<()> {
         self.buffers.publish();
         self.push_backlog();
-        // What the submission queue could not take must not wait for the next event.
-        let timeout = if self.backlog.is_empty() { timeout } else { Some(Duration::ZERO) };
-        self.enter(timeout)?;
+        // What the submission queue could not take must not wait for the next event, and neither
+        // must what is known already.
+        let waits = self.backlog.is_empty() && self.sent.is_none();
+        self.enter(if waits { timeout } else { Some(Duration::ZERO) })?;
         self.now = self.read_clock();
+        self.sends_now = false;
+        into.extend(self.sent.take());
         self.reap(into);
         Ok(())
     }
@@ -354,6 +380,7 @@ impl Driver for Uring {
     ) -> io::Result<()> {
         self.buffers.publish();
         self.push_backlog();
+        into.extend(self.sent.take());
         // Ends at the first look that finds something.
         for look in (1..=LOOKS).cycle() {
             let submissions = self.ring.submission();
@@ -367,12 +394,17 @@ impl Driver for Uring {
             }
             // What the submission queue could not take must not wait for the next event.
             let is_over = !self.ring.completion().is_empty() || !self.backlog.is_empty();
-            if is_over || is_wanted() || (look == LOOKS && until <= self.read_clock()) {
+            if is_over
+                || !into.is_empty()
+                || is_wanted()
+                || (look == LOOKS && until <= self.read_clock())
+            {
                 break;
             }
             hint::spin_loop();
         }
         self.now = self.read_clock();
+        self.sends_now = self.backlog.is_empty();
         self.reap(into);
         Ok(())
     }
