@@ -30,6 +30,12 @@ Limits:
   --outbox BYTES           what may wait for one peer [default: 67108864, or three messages]
   --slow POLICY            drop-newest, drop-oldest, conflate or close [default: drop-newest]
 
+Latency:
+  --spin MICROSECONDS      that a worker looks for work before it sleeps [default: 0]
+  --busy-poll MICROSECONDS that the kernel polls the network card before that [default: none]
+  --pin CORES              one for each worker, as in 2,3 [default: the first ones]
+  --measure MODE           off or on: latencies from stage to stage at /metrics [default: off]
+
 Times, in seconds; a fraction will do:
   --handshake-timeout S    for a request to be whole [default: 10]
   --send-timeout S         for a peer to take any of what is sent [default: 30]
@@ -56,6 +62,7 @@ pub(crate) enum OptionsError {
     Arguments(ArgumentsError),
     NotAMode(String),
     NotAPolicy(String),
+    NotASwitch(String),
 }
 
 impl fmt::Display for OptionsError {
@@ -71,6 +78,7 @@ impl fmt::Display for OptionsError {
                     "--slow is drop-newest, drop-oldest, conflate or close, not {value:?}"
                 )
             }
+            Self::NotASwitch(value) => write!(formatter, "--measure is off or on, not {value:?}"),
         }
     }
 }
@@ -143,6 +151,27 @@ fn set(config: &mut Config, option: &str, value: &str) -> Result<(), OptionsErro
         "--pong-timeout" => config.pong_timeout = seconds(option, value)?,
         "--close-timeout" => config.close_timeout = seconds(option, value)?,
         "--stop-spread" => config.stop_spread = seconds(option, value)?,
+        _ => return set_latency(config, option, value),
+    }
+    Ok(())
+}
+
+fn set_latency(config: &mut Config, option: &str, value: &str) -> Result<(), OptionsError> {
+    match option {
+        "--spin" => config.spin = Duration::from_micros(number(option, value)?),
+        "--busy-poll" => config.busy_poll = Some(Duration::from_micros(number(option, value)?)),
+        "--pin" => {
+            let cores: Result<Vec<usize>, _> =
+                value.split(',').map(|core| number(option, core)).collect();
+            config.cores = cores?;
+        }
+        "--measure" => {
+            config.measure_latency = match value {
+                "off" => false,
+                "on" => true,
+                _ => return Err(OptionsError::NotASwitch(value.into())),
+            };
+        }
         _ => return Err(ArgumentsError::Unknown(option.into()).into()),
     }
     Ok(())
@@ -206,6 +235,18 @@ mod tests {
         assert_eq!(slow.config.idle_timeout, Some(Duration::from_millis(500)));
         let large = read(&["--max-message", "100000000"]).unwrap();
         assert_eq!(large.config.outbox_size_max, 300_000_000);
+    }
+
+    #[test]
+    fn latency() {
+        let line = ["--spin=50", "--busy-poll", "70", "--pin=3,1", "--measure", "on"];
+        let config = read(&line).unwrap().config;
+        assert_eq!(config.spin, Duration::from_micros(50));
+        assert_eq!(config.busy_poll, Some(Duration::from_micros(70)));
+        assert_eq!((config.cores, config.measure_latency), (vec![3, 1], true));
+        let hole = OptionsError::NotANumber("--pin".into(), String::new());
+        assert_eq!(read(&["--pin", "1,,2"]), Err(hole));
+        assert_eq!(read(&["--measure=1"]), Err(OptionsError::NotASwitch("1".into())));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::registry::Registry;
-use ringwire::{Handle, Response, Sample};
+use prometheus_client::registry::{Registry, Unit};
+use ringwire::{Handle, Latencies, Response, Sample};
 
 /// The registry of one worker's handler.
 #[derive(Debug)]
@@ -68,6 +68,45 @@ impl Collector for Counted {
                 }
             }
         }
-        Ok(())
+        encode_latencies(&self.handle.latencies(), &mut encoder)
     }
+}
+
+/// Nothing, where nothing is measured.
+fn encode_latencies(latencies: &Latencies, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    if latencies.encoded.count() == 0 {
+        return Ok(());
+    }
+    let help = "How long messages took from stage to stage";
+    let (unit, kind) = (Unit::Seconds, MetricType::Histogram);
+    let mut metric = encoder.encode_descriptor("latency", help, Some(&unit), kind)?;
+    for (stage, times) in latencies.stages() {
+        let mut within = 0;
+        let mut buckets = Vec::new();
+        for nanos in bounds() {
+            let count = times.count_within(nanos);
+            buckets.push((seconds(nanos), count - within));
+            within = count;
+        }
+        // The encoder's name of infinity.
+        buckets.push((f64::MAX, times.count() - within));
+        let labels = [("stage", stage)];
+        let mut metric = metric.encode_family(&labels)?;
+        metric.encode_histogram::<NoLabelSet>(
+            seconds(times.sum()),
+            times.count(),
+            &buckets,
+            None,
+        )?;
+    }
+    Ok(())
+}
+
+/// Where the buckets end, in nanoseconds: 1, 2 and 5 of each power of ten, from 1 µs to 5 s.
+fn bounds() -> impl Iterator<Item = u64> {
+    (3..10).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)))
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
 }

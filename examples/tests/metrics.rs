@@ -14,15 +14,23 @@ struct Server(Program);
 
 impl Server {
     fn start() -> Self {
-        Self(Program::start(env!("CARGO_BIN_EXE_echo"), &[]))
+        Self::start_with(&[])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
+        Self(Program::start(env!("CARGO_BIN_EXE_echo"), options))
     }
 
     /// The page, parsed.
     fn metrics(&self) -> Metrics {
+        Metrics::parse(&self.page())
+    }
+
+    fn page(&self) -> String {
         let (head, page) = self.0.page("/metrics");
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(head.contains("\r\nContent-Type: application/openmetrics-text; version=1.0.0;"));
-        Metrics::parse(&page)
+        page
     }
 
     /// The page, once it is as expected: the numbers come with a delay.
@@ -132,5 +140,43 @@ fn the_numbers_are_those_of_the_clients() {
     for (series, value) in &before.0 {
         let is_gauge = series == "ringwire_open" || series == "ringwire_opening";
         assert!(is_gauge || last.0[series] >= *value, "{series} has fallen");
+    }
+}
+
+#[test]
+fn latencies_are_histograms() {
+    let server = Server::start_with(&["--spin", "100", "--measure", "on"]);
+    assert!(!server.page().contains("latency"), "nothing has been measured");
+    let url = format!("ws://{}/", server.0.address);
+    let (mut socket, _) = client(&url, server.0.connect()).expect("it opens");
+    for _ in 0..5 {
+        socket.send(Message::text("x")).expect("it reads");
+        assert_eq!(socket.read().expect("it echoes").len(), 1);
+    }
+    let begun = Instant::now();
+    let page = loop {
+        let page = server.page();
+        if page.contains("\nringwire_latency_seconds_count{stage=\"message\"} 5\n") {
+            break page;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{page}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(page.contains("\n# TYPE ringwire_latency_seconds histogram\n"));
+    let of = |stage: &str| {
+        let prefix = format!("ringwire_latency_seconds_bucket{{le=\"");
+        let suffix = format!("\",stage=\"{stage}\"}}");
+        let buckets = page.lines().filter_map(|line| {
+            let (le, count) = line.strip_prefix(&prefix)?.split_once(' ')?;
+            let le = le.strip_suffix(&suffix)?;
+            Some((le.to_owned(), count.parse::<u64>().expect("a count")))
+        });
+        buckets.collect::<Vec<_>>()
+    };
+    for stage in ["encoded", "submitted", "completed", "message"] {
+        let buckets = of(stage);
+        assert!(buckets.is_sorted_by_key(|(_, count)| *count), "{buckets:?}");
+        assert_eq!(buckets.len(), 22, "{page}");
+        assert_eq!(buckets.last(), Some(&("+Inf".to_owned(), 5)));
     }
 }
