@@ -52,7 +52,7 @@ pub(crate) struct Uring {
     waker: Arc<Eventfd>,
     /// What did not fit the submission queue while the kernel would not take more.
     backlog: Vec<squeue::Entry>,
-    /// The next send leaves at once: the worker has not slept before this turn, and it is the first.
+    /// The next send leaves at once: it is the first of a turn before which nobody has slept.
     sends_now: bool,
     /// A send that has left at once, to be told with what completes next.
     sent: Option<Completion>,
@@ -219,8 +219,8 @@ impl Uring {
     }
 }
 
-/// Sends what the kernel takes at once, without the ring, which costs a third of a microsecond more.
-/// `None`: it takes nothing, and the ring will wait until it does, or hear why it never will.
+/// Sends what the kernel takes at once, without the ring, which takes a third of a microsecond
+/// longer. `None`: it takes nothing, and the ring will wait until it does, or hear why it never will.
 fn send_now(descriptor: Descriptor, bytes: &[u8]) -> Option<usize> {
     let bytes = bytes.get(..SEND_SIZE_MAX).unwrap_or(bytes);
     // SAFETY: the descriptor is open: the engine closes it last.
