@@ -47,10 +47,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             let bytes = peer.link.outbox.take_off();
             peer.last_progress = now;
             self.shared.stats.sends += 1;
-            self.driver.send(key, peer.descriptor, bytes, 0);
             if let Some(follow) = &mut self.shared.follow {
                 follow.submitted(key);
             }
+            self.driver.send(key, peer.descriptor, bytes, 0);
         }
         if !peer.link.outbox.is_flying() {
             // All that waited may have been dropped: then no send will end and say so.
