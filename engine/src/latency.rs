@@ -19,8 +19,8 @@ use crate::histogram::Histogram;
 /// The call is that of [`Handle`](crate::Handle) on any thread, when it has its message, or of
 /// [`Connection`](crate::Connection) in a handler. Encoded is when the first recipient's frame is
 /// in an outbox; submitted, when the send with that frame is given to the driver, from which the
-/// kernel takes it at once or before the worker waits next; completed, when the worker hears that the kernel has taken
-/// its last byte. What the network and the peer make of it is not in it.
+/// kernel takes it at once or before the worker waits next; completed, when the worker hears that
+/// the kernel has taken its last byte. What the network and the peer make of it is not in it.
 ///
 /// A send carries what one turn has queued for a connection; the oldest message in it is measured.
 /// Of a message for many that is the first recipient on each worker, every 64th after it and the
