@@ -164,10 +164,10 @@ fn latencies_are_histograms() {
     };
     assert!(page.contains("\n# TYPE ringwire_latency_seconds histogram\n"));
     let of = |stage: &str| {
-        let prefix = format!("ringwire_latency_seconds_bucket{{le=\"");
+        let prefix = "ringwire_latency_seconds_bucket{le=\"";
         let suffix = format!("\",stage=\"{stage}\"}}");
         let buckets = page.lines().filter_map(|line| {
-            let (le, count) = line.strip_prefix(&prefix)?.split_once(' ')?;
+            let (le, count) = line.strip_prefix(prefix)?.split_once(' ')?;
             let le = le.strip_suffix(&suffix)?;
             Some((le.to_owned(), count.parse::<u64>().expect("a count")))
         });
