@@ -244,7 +244,8 @@ mod tests {
         assert_eq!(config.spin, Duration::from_micros(50));
         assert_eq!(config.busy_poll, Some(Duration::from_micros(70)));
         assert_eq!((config.cores, config.measure_latency), (vec![3, 1], true));
-        let hole = OptionsError::NotANumber("--pin".into(), String::new());
+        let hole =
+            OptionsError::Arguments(ArgumentsError::NotANumber("--pin".into(), String::new()));
         assert_eq!(read(&["--pin", "1,,2"]), Err(hole));
         assert_eq!(read(&["--measure=1"]), Err(OptionsError::NotASwitch("1".into())));
     }

@@ -10,10 +10,10 @@ use ringwire_protocol::{Receiver, Role, Sender};
 use crate::admission::Place;
 use crate::cause::{Cause, Limit};
 use crate::conn::connections::{Connections, stopping};
+use crate::conn::link::Link;
 use crate::conn::outbox::Outbox;
 use crate::conn::peer::{InFlight, Lingering, Opening, Peer, Stage, Waiting};
 use crate::conn::slots::Slots;
-use crate::conn::view::Link;
 use crate::driver::{Descriptor, Driver, Key};
 use crate::handler::Handler;
 

@@ -5,7 +5,7 @@ use ringwire_protocol::{Closing, Receiver};
 
 use crate::admission::Place;
 use crate::config::Config;
-use crate::conn::view::Link;
+use crate::conn::link::Link;
 use crate::driver::Descriptor;
 use crate::timer::{Stamp, Time};
 

@@ -7,9 +7,10 @@ use crate::config::Config;
 use crate::conn::backlog::{Backlog, Terms};
 use crate::conn::content::Content;
 use crate::conn::entry::{ENTRY_SIZE, Missing};
+use crate::conn::link::Link;
 use crate::conn::outgoing::{Origin, Outgoing};
 use crate::conn::policies::OWN;
-use crate::conn::view::{Link, Sent};
+use crate::conn::view::Sent;
 use crate::slow::{Overflow, SlowConsumer};
 use crate::timer::{Stamp, Time};
 

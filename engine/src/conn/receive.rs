@@ -8,7 +8,8 @@ use crate::conn::connections::Connections;
 use crate::conn::end::tell_end;
 use crate::conn::flow::Flow;
 use crate::conn::peer::{Lingering, Peer, Stage, Waiting};
-use crate::conn::view::{Connection, Shared};
+use crate::conn::shared::Shared;
+use crate::conn::view::Connection;
 use crate::driver::{Driver, Fault, Key, Lease};
 use crate::handler::Handler;
 
