@@ -24,7 +24,14 @@ pub const fn request() -> ClientRequest<'static> {
 /// # Errors
 /// What the socket says; an answer that is none.
 pub fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address)?;
+    upgrade(TcpStream::connect(address)?)
+}
+
+/// Makes a WebSocket of a connection, as [`open`] does.
+///
+/// # Errors
+/// As [`open`].
+pub fn upgrade(mut stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     let mut head = Vec::new();
     request().encode(&mut head).map_err(|_| io::ErrorKind::InvalidInput)?;

@@ -10,5 +10,6 @@ pub mod child;
 pub mod client;
 pub mod contest;
 pub mod feed;
+pub mod order;
 pub mod random;
 pub mod system;

@@ -48,6 +48,45 @@ pub fn private_size(process: u32) -> io::Result<u64> {
     Ok(text.lines().filter_map(kilobytes).sum::<u64>() << 10)
 }
 
+/// Time of the processor that a process has had, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuTime {
+    /// In its own code.
+    pub user: u64,
+    /// In the system's.
+    pub system: u64,
+}
+
+impl CpuTime {
+    /// Both.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.user + self.system
+    }
+}
+
+/// The time of the processor that all threads of a process have had until now. The sum is exact;
+/// how it is split is estimated by the system, at some hundred moments a second.
+///
+/// # Errors
+/// If there is no such process, or the system does not say.
+pub fn cpu_time(process: u32) -> io::Result<CpuTime> {
+    let mut total: u64 = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        // It may have ended meanwhile.
+        let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+        total += text.split(' ').next().and_then(|run| run.parse::<u64>().ok()).unwrap_or(0);
+    }
+    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name before the last parenthesis may hold anything; user time is the twelfth behind it.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut ticks = fields.split_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
+    let (user, system) = (ticks.next().unwrap_or(0), ticks.next().unwrap_or(0));
+    let user = u128::from(total) * u128::from(user) / u128::from((user + system).max(1));
+    let user = u64::try_from(user).unwrap_or(total);
+    Ok(CpuTime { user, system: total - user })
+}
+
 /// The number of descriptors that a process has open.
 ///
 /// # Errors
@@ -59,6 +98,21 @@ pub fn descriptors(process: u32) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_is_counted() {
+        let process = std::process::id();
+        let before = cpu_time(process).expect("the system says").total();
+        let start = std::time::Instant::now();
+        let mut spent = 0;
+        while spent < 20_000_000 {
+            assert!(start.elapsed().as_secs() < 60, "{spent}");
+            spent = cpu_time(process).expect("the system says").total() - before;
+        }
+        let elapsed = start.elapsed().as_nanos();
+        // Other tests run beside this one, but not more than there are cores.
+        assert!(u128::from(spent) <= elapsed * (cores() as u128 + 1), "{spent} in {elapsed}");
+    }
 
     #[test]
     fn memory_and_descriptors_are_counted() {

@@ -4,7 +4,7 @@ use crate::item::{imports, without_tests};
 use crate::source::{Finding, Source};
 use crate::token::{Token, starts_with, tokens};
 
-const UNSAFE_PLACES: [&str; 6] = [
+const UNSAFE_PLACES: [&str; 7] = [
     "protocol/src/mask",
     "protocol/src/utf8",
     "engine/src/driver/uring",
@@ -12,8 +12,10 @@ const UNSAFE_PLACES: [&str; 6] = [
     "examples/src/allocator.rs",
     // What the engine is measured beside.
     "benches/src/bin/latency/ring.rs",
+    "benches/src/bin/fanout/bare.rs",
 ];
-const KERNEL_PLACES: [&str; 2] = ["engine/src/driver", "benches/src/bin/latency/ring.rs"];
+const KERNEL_PLACES: [&str; 3] =
+    ["engine/src/driver", "benches/src/bin/latency/ring.rs", "benches/src/bin/fanout/bare.rs"];
 const CLOCK_PLACES: [&str; 1] = ["engine/src/driver"];
 const SOCKET_PLACES: [&str; 3] =
     ["engine/src/driver", "engine/src/listener.rs", "engine/src/server.rs"];
