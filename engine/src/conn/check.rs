@@ -169,7 +169,7 @@ fn belief<S>(peer: &Peer<S>, held: usize) -> Belief {
         Stage::Open | Stage::Lingering(_) | Stage::Terminating => (0, false),
     };
     let waiting = peer.link.backlog.as_ref().map_or(0, |backlog| backlog.allocated());
-    let filling = peer.link.outbox.filling.capacity();
+    let filling = peer.link.outbox.allocated();
     Belief {
         allocated: head + held + waiting + filling + peer.receiver.allocated(),
         is_opening,

@@ -276,7 +276,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, shared, .. } = self;
         let Some(Peer { stage: Stage::Open, link, .. }) = slots.at(key) else { return };
         link.settle(&mut shared.workspace);
-        let out = &mut link.outbox.filling;
+        let out = link.outbox.filling();
         if link.sender.close(close, &mut shared.workspace, out).is_ok() {
             link.closer = closer;
             shared.mark(key, link);

@@ -99,7 +99,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Self { slots, shared, .. } = self;
         let Some(Peer { link, waiting, since, .. }) = slots.at(key) else { return };
         let payload = link.round_trip.ping(key, shared.now, shared.secret);
-        if link.sender.ping(&payload, &mut shared.workspace, &mut link.outbox.filling).is_ok() {
+        if link.sender.ping(&payload, &mut shared.workspace, link.outbox.filling()).is_ok() {
             *waiting = Waiting::Pong;
             link.leave();
             *since = shared.stamp();

@@ -104,7 +104,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             if let Some(follow) = &mut shared.follow {
                 follow.lost(key);
             }
-            shared.store.give(peer.link.outbox.filling);
+            peer.link.outbox.abandon(&mut shared.store);
             peer.receiver.retire(&mut shared.workspace);
             peer.link.sender.retire(&mut shared.workspace);
             if let Some(place) = peer.place {

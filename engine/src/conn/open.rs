@@ -108,10 +108,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             extensions: extensions.as_deref(),
             headers: &headers,
         };
-        if peer.link.outbox.filling.capacity() == 0 {
-            peer.link.outbox.filling = shared.store.take();
-        }
-        match accept.encode(&upgrade, &mut peer.link.outbox.filling) {
+        peer.link.outbox.fetch(&mut shared.store);
+        match accept.encode(&upgrade, peer.link.outbox.filling()) {
             Ok(()) => {
                 peer.state = state;
                 peer.link.streaming = streaming;
@@ -160,7 +158,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     fn respond(&mut self, key: Key, response: &Response, head_only: bool, limit: Option<Limit>) {
         if let Some(peer) = self.slots.at(key) {
-            let out = &mut peer.link.outbox.filling;
+            let out = peer.link.outbox.filling();
             let written = match head_only {
                 true => response.encode_head(out),
                 false => response.encode(out),

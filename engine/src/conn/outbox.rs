@@ -4,7 +4,13 @@
 //!   handler, protocol ──append──▶ filling ──take_off──▶ flying (the driver's) ──land──▶ gone
 //!                                    └──────────── buffered() ─────────┘
 //! ```
+//!
+//! A frame for many connections flies as it is where nothing else waits: a message to ten thousand
+//! idle peers takes neither ten thousand copies nor as many buffers.
 
+use ringwire_protocol::Frame;
+
+use crate::driver::Bytes;
 use crate::timer::Stamp;
 
 /// The buffers that an idle connection does not hold: they come from here and go back.
@@ -45,6 +51,14 @@ impl BufferStore {
         self.spare.iter().map(Vec::capacity).sum()
     }
 
+    /// Takes back what has been sent, if it is a buffer.
+    #[inline]
+    pub(crate) fn give_sent(&mut self, bytes: Bytes) {
+        if let Bytes::Own(buffer) = bytes {
+            self.give(buffer);
+        }
+    }
+
     /// Gives all of it back to the system.
     pub(crate) fn clear(&mut self) {
         self.spare = Vec::new();
@@ -55,7 +69,7 @@ impl BufferStore {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     /// Frames in the order they were sent, for the next flight.
-    pub(crate) filling: Vec<u8>,
+    filling: Bytes,
     /// Bytes of the present flight that have not been confirmed. Zero: nothing is in flight.
     flying: usize,
     /// Since when the oldest of the bytes in `filling` waits, as far as `date` knows.
@@ -66,8 +80,61 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Bytes that have not left: queued and in flight.
-    pub(crate) const fn buffered(&self) -> usize {
-        self.filling.len() + self.flying
+    pub(crate) fn buffered(&self) -> usize {
+        self.filled() + self.flying
+    }
+
+    /// Bytes for the next flight.
+    pub(crate) fn filled(&self) -> usize {
+        self.filling.len()
+    }
+
+    /// Bytes that are allocated for the next flight.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn allocated(&self) -> usize {
+        self.filling.allocated()
+    }
+
+    /// The frames for the next flight, to append to.
+    pub(crate) fn filling(&mut self) -> &mut Vec<u8> {
+        if let Bytes::Shared(frame) = &self.filling {
+            self.filling = Bytes::Own(frame.to_vec());
+        }
+        match &mut self.filling {
+            Bytes::Own(buffer) => buffer,
+            Bytes::Shared(_) => unreachable!("it has been copied"),
+        }
+    }
+
+    /// Sees to it that there is a buffer to append to.
+    #[inline]
+    pub(crate) fn fetch(&mut self, store: &mut BufferStore) {
+        let frame = match &self.filling {
+            Bytes::Own(buffer) if buffer.capacity() > 0 => return,
+            Bytes::Own(_) => &[],
+            Bytes::Shared(frame) => &**frame,
+        };
+        let mut buffer = store.take();
+        buffer.extend_from_slice(frame);
+        self.filling = Bytes::Own(buffer);
+    }
+
+    /// Gives the buffer back, if nothing is in it.
+    #[inline]
+    pub(crate) fn release(&mut self, store: &mut BufferStore) {
+        if self.filling.is_empty() {
+            store.give_sent(std::mem::take(&mut self.filling));
+        }
+    }
+
+    /// Appends a frame that other connections send as well. Where there is no buffer it waits as it
+    /// is.
+    #[inline]
+    pub(crate) fn push(&mut self, frame: Frame) {
+        match &mut self.filling {
+            Bytes::Own(buffer) if buffer.capacity() == 0 => self.filling = Bytes::Shared(frame),
+            Bytes::Own(_) | Bytes::Shared(_) => self.filling().extend_from_slice(&frame),
+        }
     }
 
     /// In how many flights all of them will have left, from the one that is under way.
@@ -88,7 +155,7 @@ impl Outbox {
     }
 
     /// Whether a flight is due: something waits and nothing is under way.
-    pub(crate) const fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.flying == 0 && !self.filling.is_empty()
     }
 
@@ -98,7 +165,7 @@ impl Outbox {
     }
 
     /// Hands over what has been filled and dated, for the driver to send. Nothing is under way.
-    pub(crate) fn take_off(&mut self) -> Vec<u8> {
+    pub(crate) fn take_off(&mut self) -> Bytes {
         debug_assert!(self.is_due() && self.filling_since.is_some());
         self.flying = self.filling.len();
         self.flying_since = self.filling_since.take();
@@ -117,6 +184,11 @@ impl Outbox {
         Some(bytes.len() - self.flying)
     }
 
+    /// Gives back what no longer leaves.
+    pub(crate) fn abandon(self, store: &mut BufferStore) {
+        store.give_sent(self.filling);
+    }
+
     /// The flight is lost, and with it what was to follow.
     pub(crate) fn crash(&mut self) {
         *self = Self::default();
@@ -127,6 +199,7 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::timer::Time;
+    use ringwire_protocol::{Limits, Prepared, Role, Sender, Workspace};
 
     fn at(tick: u64) -> Stamp {
         Stamp::of(Time::from_nanos(tick << 22))
@@ -136,17 +209,17 @@ mod tests {
     fn one_flies_while_the_other_fills() {
         let mut outbox = Outbox::default();
         assert!(!outbox.is_due());
-        outbox.filling.extend_from_slice(b"first");
+        outbox.filling().extend_from_slice(b"first");
         assert!(outbox.is_due());
         assert_eq!(outbox.flights(), 1);
         outbox.date(at(1));
         let flight = outbox.take_off();
         assert_eq!(outbox.flights(), 1);
-        outbox.filling.extend_from_slice(b"second");
+        outbox.filling().extend_from_slice(b"second");
         assert_eq!(outbox.flights(), 2);
         assert_eq!((outbox.is_due(), outbox.buffered()), (false, 11));
         outbox.date(at(2));
-        outbox.filling.extend_from_slice(b", and more");
+        outbox.filling().extend_from_slice(b", and more");
         outbox.date(at(3));
         assert_eq!(outbox.since(), Some(at(1)));
         assert_eq!(outbox.land(&flight, 2), Some(2));
@@ -157,6 +230,46 @@ mod tests {
         outbox.crash();
         assert_eq!(outbox.since(), None);
         assert_eq!((outbox.is_due(), outbox.buffered()), (false, 0));
+    }
+
+    #[test]
+    fn a_frame_for_many_flies_as_it_is_unless_others_join_it() {
+        let frame = |text: &str| {
+            let mut workspace = Workspace::new(Limits::default());
+            let prepared = &mut Prepared::new(text);
+            Sender::new(Role::Server).prepared(prepared, &mut workspace).unwrap()
+        };
+        let (first, second) = (frame("one"), frame("two"));
+        let (mut outbox, mut store) = (Outbox::default(), BufferStore::default());
+        outbox.push(first.clone());
+        assert_eq!((outbox.is_due(), outbox.buffered(), outbox.flights()), (true, 5, 1));
+        outbox.date(at(1));
+        let flight = outbox.take_off();
+        assert!(std::ptr::eq(&*flight, &*first), "it has been copied");
+        assert_eq!(outbox.land(&flight, 4), Some(4));
+        outbox.push(first.clone());
+        outbox.push(second);
+        outbox.filling().extend_from_slice(b"own");
+        assert_eq!((outbox.filled(), outbox.buffered()), (13, 14));
+        assert_eq!(outbox.land(&flight, 1), None);
+        outbox.date(at(2));
+        let flight = outbox.take_off();
+        assert_eq!(&*flight, b"\x81\x03one\x81\x03twoown");
+        assert_eq!(outbox.land(&flight, flight.len()), None);
+        store.give_sent(flight);
+        outbox.push(first.clone());
+        outbox.fetch(&mut store);
+        assert_eq!((outbox.filled(), store.spare.len()), (5, 0));
+        outbox.crash();
+        // Where there is a buffer it is used, and one that has remained empty goes back.
+        store.give(Vec::with_capacity(10));
+        outbox.fetch(&mut store);
+        outbox.release(&mut store);
+        assert_eq!(store.spare.len(), 1);
+        outbox.fetch(&mut store);
+        outbox.push(first);
+        outbox.release(&mut store);
+        assert_eq!((outbox.filled(), store.spare.len()), (5, 0));
     }
 
     #[test]

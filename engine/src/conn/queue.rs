@@ -111,7 +111,7 @@ impl Link {
                 }
                 let close = Close { code: Some(code), reason: "too slow" };
                 // The code was checked when the policy was set, and closing has not begun.
-                let _closed = self.sender.close(close, workspace, &mut self.outbox.filling);
+                let _closed = self.sender.close(close, workspace, self.outbox.filling());
                 self.closer = Closer::SlowConsumer;
                 Some(Sent::Closed)
             }
@@ -170,21 +170,20 @@ impl Link {
         origin: &mut Origin<'_, '_>,
         workspace: &mut Workspace,
     ) -> Result<(), Misuse> {
-        let flies = self.outbox.is_flying() || self.outbox.filling.len() >= terms.flight_size;
+        let flies = self.outbox.is_flying() || self.outbox.filled() >= terms.flight_size;
         // What others hold as well waits as a reference. What comes after it waits behind it.
         let is_prepared = matches!(message, Outgoing::Prepared(_));
         let is_shared = !matches!(origin, Origin::Lent) || (is_prepared && self.sender.shares());
         let waits = flies && (is_shared || !terms.policy.is_plain());
         if !waits && !self.holds_back() {
-            let out = &mut self.outbox.filling;
+            let Self { sender, outbox, .. } = self;
             return match message {
-                Outgoing::Message(payload) => self.sender.message(payload, workspace, out),
+                Outgoing::Message(payload) => sender.message(payload, workspace, outbox.filling()),
                 Outgoing::Uncompressed(payload) => {
-                    self.sender.message_uncompressed(payload, workspace, out)
+                    sender.message_uncompressed(payload, workspace, outbox.filling())
                 }
                 Outgoing::Prepared(message) => {
-                    let frame = self.sender.prepared(message, workspace)?;
-                    out.extend_from_slice(&frame);
+                    outbox.push(sender.prepared(message, workspace)?);
                     Ok(())
                 }
             };
@@ -211,7 +210,7 @@ impl Link {
         if let Some(backlog) = &mut self.backlog
             && !self.outbox.is_flying()
         {
-            let out = &mut self.outbox.filling;
+            let out = self.outbox.filling();
             let oldest = backlog.refill(&mut self.sender, workspace, out, now);
             if let Some(since) = oldest {
                 self.outbox.date(Stamp::of(since));
@@ -247,7 +246,7 @@ impl Link {
     /// Moves everything that waits into the outbox: what comes next must stand behind it.
     pub(super) fn settle(&mut self, workspace: &mut Workspace) {
         if let Some(backlog) = &mut self.backlog {
-            let oldest = backlog.settle(&mut self.sender, workspace, &mut self.outbox.filling);
+            let oldest = backlog.settle(&mut self.sender, workspace, self.outbox.filling());
             if let Some(since) = oldest {
                 self.outbox.date(Stamp::of(since));
             }
@@ -264,9 +263,10 @@ impl Link {
     ) {
         let is_over = matches!(event, Event::Close(_) | Event::Failed(_));
         if is_over && self.holds_back() {
-            let close = self.outbox.filling.split_off(mark.min(self.outbox.filling.len()));
+            let filling = self.outbox.filling();
+            let close = filling.split_off(mark.min(filling.len()));
             self.settle(workspace);
-            self.outbox.filling.extend_from_slice(&close);
+            self.outbox.filling().extend_from_slice(&close);
         }
     }
 }

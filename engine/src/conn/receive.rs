@@ -102,15 +102,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
         see_life(key, peer, shared);
         let Peer { receiver, link, state, message_since, .. } = peer;
-        if link.outbox.filling.capacity() == 0 {
-            link.outbox.filling = shared.store.take();
-        }
+        link.outbox.fetch(&mut shared.store);
         let had_begun = message_since.is_some();
         let mut input = bytes;
         let mut over = false;
         loop {
             receiver.set_streaming(link.streaming);
-            let (sender, out) = (&mut link.sender, &mut link.outbox.filling);
+            let (sender, out) = (&mut link.sender, link.outbox.filling());
             let mark = out.len();
             let event = receiver.next(&mut input, sender, &mut shared.workspace, out);
             let Some(event) = event else { break };
@@ -170,7 +168,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             shared.wait(key, link);
         } else if link.flow == Flow::Paused {
             // What the last message took goes back now: a pause may be long.
-            let (mut nothing, out): (&mut [u8], _) = (&mut [], &mut link.outbox.filling);
+            let (mut nothing, out): (&mut [u8], _) = (&mut [], link.outbox.filling());
             let event = receiver.next(&mut nothing, &mut link.sender, &mut shared.workspace, out);
             debug_assert!(event.is_none(), "an event of no bytes");
         }
@@ -178,9 +176,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if begins {
             *message_since = Some(shared.stamp());
         }
-        if link.outbox.filling.is_empty() {
+        if link.outbox.filled() == 0 {
             // An idle connection holds no buffer.
-            shared.store.give(std::mem::take(&mut link.outbox.filling));
+            link.outbox.release(&mut shared.store);
         } else {
             shared.mark(key, link);
         }

@@ -8,7 +8,7 @@ use crate::conn::dirty::Mark;
 use crate::conn::end::tell_dropped;
 use crate::conn::peer::{Peer, Stage, Waiting};
 use crate::conn::view::Connection;
-use crate::driver::{Driver, Fault, Key};
+use crate::driver::{Bytes, Driver, Fault, Key};
 use crate::handler::Handler;
 use ringwire_protocol::Closing;
 
@@ -76,7 +76,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 
     /// A send has ended, whole, in part, or not at all.
-    pub(crate) fn on_sent(&mut self, key: Key, result: Result<usize, Fault>, bytes: Vec<u8>) {
+    pub(crate) fn on_sent(&mut self, key: Key, result: Result<usize, Fault>, bytes: Bytes) {
         let Self { slots, shared, driver, .. } = self;
         let Some(peer) = slots.at(key) else {
             debug_assert!(false, "a send completed for a slot that is free");
@@ -87,7 +87,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Ok(_) | Err(_) => {
                 peer.link.outbox.crash();
                 peer.link.forget();
-                shared.store.give(bytes);
+                shared.store.give_sent(bytes);
                 let error = match result {
                     Ok(_) => io::ErrorKind::WriteZero.into(),
                     Err(fault) => fault.into(),
@@ -102,7 +102,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if matches!(peer.stage, Stage::Terminating) {
             // Both directions have been shut down: the rest could only fail.
             peer.link.outbox.crash();
-            shared.store.give(bytes);
+            shared.store.give_sent(bytes);
             self.join(key);
             return;
         }
@@ -120,7 +120,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             // When the ping or the close has left, the time for its answer begins.
             peer.since = shared.stamp();
         }
-        shared.store.give(bytes);
+        shared.store.give_sent(bytes);
         if peer.link.is_due() || matches!(peer.stage, Stage::Lingering(_)) {
             shared.mark(key, &mut peer.link);
         }

@@ -115,7 +115,7 @@ impl<S> Connection<'_, S> {
         let kind = if fin { Kind::Message } else { Kind::Part };
         self.append(fragment.as_bytes().len(), kind, |link, workspace| {
             link.settle(workspace);
-            link.sender.fragment(fragment, fin, workspace, &mut link.outbox.filling)
+            link.sender.fragment(fragment, fin, workspace, link.outbox.filling())
         })
     }
 
@@ -130,7 +130,7 @@ impl<S> Connection<'_, S> {
         let kind = if fin { Kind::Message } else { Kind::Part };
         self.append(fragment.as_bytes().len(), kind, |link, workspace| {
             link.settle(workspace);
-            let out = &mut link.outbox.filling;
+            let out = link.outbox.filling();
             link.sender.fragment_uncompressed(fragment, fin, workspace, out)
         })
     }
@@ -141,7 +141,7 @@ impl<S> Connection<'_, S> {
         // A ping is no message: a connection that only pings is idle.
         let last_message = self.link.last_message;
         let sent = self.append(payload.len(), Kind::Control, |link, workspace| {
-            link.sender.ping(payload, workspace, &mut link.outbox.filling)
+            link.sender.ping(payload, workspace, link.outbox.filling())
         });
         self.link.last_message = last_message;
         sent
@@ -179,7 +179,7 @@ impl<S> Connection<'_, S> {
         close.check()?;
         let workspace = &mut self.shared.workspace;
         self.link.settle(workspace);
-        self.link.sender.close(close, workspace, &mut self.link.outbox.filling)?;
+        self.link.sender.close(close, workspace, self.link.outbox.filling())?;
         self.link.closer = Closer::Handler;
         self.shared.mark(self.key, self.link);
         Ok(())
@@ -298,8 +298,9 @@ impl<S> Connection<'_, S> {
             shared.mark(*key, link);
             return sent;
         }
-        if link.outbox.filling.capacity() == 0 {
-            link.outbox.filling = store.take();
+        // What others are sent as well needs no buffer where it is alone.
+        if !matches!(message, Outgoing::Prepared(_)) || link.outbox.filled() > 0 {
+            link.outbox.fetch(store);
         }
         let written = link.enqueue(message, &terms, origin, workspace);
         self.written(written, size, Kind::Message, called)
@@ -353,9 +354,7 @@ impl<S> Connection<'_, S> {
             }
             return Sent::Dropped;
         }
-        if link.outbox.filling.capacity() == 0 {
-            link.outbox.filling = shared.store.take();
-        }
+        link.outbox.fetch(&mut shared.store);
         let called = shared.follow.as_ref().map(|follow| follow.called());
         let written = write(link, &mut shared.workspace);
         self.written(written, size, kind, called)
@@ -372,10 +371,9 @@ impl<S> Connection<'_, S> {
         called: Option<Time>,
     ) -> Sent {
         let Self { key, link, shared, .. } = self;
+        // It may have been refused, or wait elsewhere.
+        link.outbox.release(&mut shared.store);
         if let Err(misuse) = written {
-            if link.outbox.filling.is_empty() {
-                shared.store.give(std::mem::take(&mut link.outbox.filling));
-            }
             return if misuse == Misuse::Closing { Sent::Closed } else { Sent::Misused(misuse) };
         }
         shared.stats.messages_sent += u64::from(kind == Kind::Message);

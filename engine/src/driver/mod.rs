@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::mailbox::Wake;
 use crate::timer::Time;
 
+mod bytes;
 mod clock;
 mod lease;
 #[cfg(feature = "simulation")]
@@ -22,6 +23,7 @@ pub(crate) mod sim;
 mod token;
 pub(crate) mod uring;
 
+pub(crate) use bytes::Bytes;
 pub(crate) use clock::Clock;
 pub(crate) use lease::Lease;
 pub(crate) use token::{Key, Operation, Token};
@@ -64,7 +66,7 @@ pub(crate) trait Driver {
     fn receive_cancel(&mut self, key: Key);
 
     /// Sends `bytes[from..]`. `from < bytes.len()`.
-    fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Vec<u8>, from: usize);
+    fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Bytes, from: usize);
 
     /// Ends the direction of writing, or both. What is in flight in an ended direction completes.
     fn shutdown(&mut self, descriptor: Descriptor, how: Shutdown);
@@ -128,7 +130,7 @@ pub(crate) enum Completion {
     /// Bytes have arrived; `None` is the end of the stream.
     Received { key: Key, result: Result<Option<Lease>, Fault>, more: bool },
     /// A send has ended: how many of its bytes went, and the bytes themselves.
-    Sent { key: Key, result: Result<usize, Fault>, bytes: Vec<u8> },
+    Sent { key: Key, result: Result<usize, Fault>, bytes: Bytes },
     /// A cancellation has been dealt with.
     Cancelled { key: Key },
     /// Another thread has woken this one.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::driver::{Clock, Completion, Descriptor, Driver, Key, Lease, Shutdown};
+use crate::driver::{Bytes, Clock, Completion, Descriptor, Driver, Key, Lease, Shutdown};
 use crate::mailbox::Wake;
 use crate::timer::Time;
 
@@ -96,7 +96,7 @@ impl Driver for Sim {
         self.world.borrow_mut().receive_cancel(key);
     }
 
-    fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Vec<u8>, from: usize) {
+    fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Bytes, from: usize) {
         self.world.borrow_mut().send(key, descriptor, bytes, from);
     }
 

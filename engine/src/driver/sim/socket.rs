@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use crate::driver::Key;
+use crate::driver::{Bytes, Key};
 
 /// Both ends of a connection.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct Socket {
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) key: Key,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) from: usize,
 }
 

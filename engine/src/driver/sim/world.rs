@@ -8,7 +8,7 @@ use crate::driver::sim::faults::Faults;
 use crate::driver::sim::journal::Journal;
 use crate::driver::sim::random::Random;
 use crate::driver::sim::socket::{Flight, Socket, Untold};
-use crate::driver::{Completion, Descriptor, Key, Lease};
+use crate::driver::{Bytes, Completion, Descriptor, Key, Lease};
 use crate::timer::Time;
 
 /// Everything below the seam.
@@ -94,10 +94,10 @@ impl World {
         let index = usize::try_from(descriptor.0).unwrap_or(usize::MAX);
         let Some(socket) = self.sockets.get(index) else { return 0 };
         let landed = self.queue.iter().map(|completion| match completion {
-            Completion::Sent { key, bytes, .. } if socket.key == Some(*key) => bytes.capacity(),
+            Completion::Sent { key, bytes, .. } if socket.key == Some(*key) => bytes.allocated(),
             _ => 0,
         });
-        socket.send.as_ref().map_or(0, |flight| flight.bytes.capacity()) + landed.sum::<usize>()
+        socket.send.as_ref().map_or(0, |flight| flight.bytes.allocated()) + landed.sum::<usize>()
     }
 
     /// The descriptors that the engine has, and what it may believe to be in flight on each.
@@ -139,7 +139,7 @@ impl World {
         (socket.cancel, socket.untold.cancel) = (true, true);
     }
 
-    pub(crate) fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Vec<u8>, from: usize) {
+    pub(crate) fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Bytes, from: usize) {
         let size = bytes.len();
         self.journal.note(self.now, format_args!("send {key:?} {descriptor:?} {from}..{size}"));
         assert!(from < bytes.len(), "a send of nothing");

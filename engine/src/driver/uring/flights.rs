@@ -1,7 +1,7 @@
 //! The bytes that are being sent. They belong to the driver until their completion, so that nothing
 //! above can free or change what the kernel reads.
 
-use crate::driver::Key;
+use crate::driver::{Bytes, Key};
 
 /// Sends in flight. As large as there were ever sends at the same time.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(super) struct Flights {
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) key: Key,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
 }
 
 impl Flights {

@@ -17,7 +17,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::net::SendFlags;
 
-use super::{Completion, Descriptor, Driver, Fault, Key, Lease, Operation, Shutdown, Token};
+use super::{Bytes, Completion, Descriptor, Driver, Fault, Key, Lease, Operation, Shutdown, Token};
 use crate::mailbox::Wake;
 use crate::timer::Time;
 use acceptor::Acceptor;
@@ -301,7 +301,7 @@ impl Driver for Uring {
         self.push(cancel.build(), Token::new(Operation::Cancel, key));
     }
 
-    fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Vec<u8>, from: usize) {
+    fn send(&mut self, key: Key, descriptor: Descriptor, bytes: Bytes, from: usize) {
         let rest = bytes.get(from..).unwrap_or_default();
         if std::mem::take(&mut self.sends_now)
             && let Some(size) = send_now(descriptor, rest)
@@ -310,7 +310,7 @@ impl Driver for Uring {
             return;
         }
         let size = u32::try_from(rest.len().min(SEND_SIZE_MAX)).unwrap_or(0);
-        // Moving the vector into `flights` does not move its bytes.
+        // Moving the value into `flights` does not move the bytes.
         let send = opcode::Send::new(Fd(descriptor.0), rest.as_ptr(), size)
             // No signal when the peer is gone. Not MSG_WAITALL: it would complete with the last
             // byte only, so that nobody could tell a slow peer from one that takes nothing.
