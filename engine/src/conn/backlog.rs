@@ -22,6 +22,7 @@ use crate::conn::content::Content;
 use crate::conn::entry::{ENTRY_SIZE, Entries, Entry, Missing, Thing};
 use crate::conn::lane::Lane;
 use crate::conn::name::Name;
+use crate::conn::outbox::Outbox;
 use crate::conn::policies::OWN;
 use crate::slow::SlowConsumer;
 use crate::timer::Time;
@@ -56,6 +57,11 @@ pub(crate) struct Losses {
 /// and the entries that the queue has room for at the least.
 pub(crate) const BACKLOG_SIZE: usize =
     size_of::<Backlog>() + 256 * size_of::<Lane>() + 4 * ENTRY_SIZE;
+
+/// Bytes of frames for many that are copied into one flight. A larger one flies as it is. A
+/// thousand peers that have stopped reading hold as many copies, and those that read slowly are to
+/// have some bytes for what a send costs.
+const SHARED_SIZE: usize = 4096;
 
 /// Under which policy a message waits.
 #[derive(Clone, Copy, Debug)]
@@ -213,18 +219,18 @@ impl Backlog {
         std::mem::take(&mut self.losses)
     }
 
-    /// Moves messages to `out` until there are enough for the next flight. Those that have become
-    /// too old are dropped, where old ones are what is dropped. Says since when the oldest of those
-    /// that were moved has waited.
+    /// Moves messages to the outbox until there are enough for the next flight. Those that have
+    /// become too old are dropped, where old ones are what is dropped. Says since when the oldest
+    /// of those that were moved has waited.
     pub(crate) fn refill(
         &mut self,
         sender: &mut Sender,
         workspace: &mut Workspace,
-        out: &mut Vec<u8>,
+        outbox: &mut Outbox,
         now: Time,
     ) -> Option<Time> {
         let mut oldest = None;
-        while out.len() < self.policy.flight_size() {
+        while outbox.filled() < self.flight_size() {
             let Some((number, tag)) = self.entries.first() else {
                 self.forget();
                 break;
@@ -234,45 +240,57 @@ impl Backlog {
             if drops_old && self.is_stale(tag, now) && self.drop_first(tag) {
                 continue;
             }
-            let since = self.send_first(number, tag, sender, workspace, out);
+            let since = self.send_first(number, tag, sender, workspace, outbox);
             oldest = [oldest, since].into_iter().flatten().min();
         }
         oldest
     }
 
-    /// Moves all messages to `out`: a close frame or a fragment is to follow them. Says since when
-    /// the oldest has waited.
+    /// Bytes that are filled for one flight, as far as what stands first may add to them.
+    fn flight_size(&self) -> usize {
+        let size = self.policy.flight_size();
+        let first = self.entries.first().and_then(|(number, _)| self.entries.get(number));
+        match first.map(|entry| &entry.thing) {
+            Some(Thing::Message(Content::Frame(_))) => size.min(SHARED_SIZE),
+            Some(Thing::Message(_) | Thing::Gap(_)) | None => size,
+        }
+    }
+
+    /// Moves all messages to the outbox: a close frame or a fragment is to follow them. Says since
+    /// when the oldest has waited.
     pub(crate) fn settle(
         &mut self,
         sender: &mut Sender,
         workspace: &mut Workspace,
-        out: &mut Vec<u8>,
+        outbox: &mut Outbox,
     ) -> Option<Time> {
         let mut oldest = None;
         while let Some((number, tag)) = self.entries.first() {
-            let since = self.send_first(number, tag, sender, workspace, out);
+            let since = self.send_first(number, tag, sender, workspace, outbox);
             oldest = [oldest, since].into_iter().flatten().min();
         }
         self.forget();
         oldest
     }
 
-    /// Moves what stands first to `out`. Says since when it has waited.
+    /// Moves what stands first to the outbox. Says since when it has waited.
     fn send_first(
         &mut self,
         number: u32,
         tag: u8,
         sender: &mut Sender,
         workspace: &mut Workspace,
-        out: &mut Vec<u8>,
+        outbox: &mut Outbox,
     ) -> Option<Time> {
         let notice = self.lane(tag).and_then(|lane| lane.policy.gap_notice);
         let entry = self.take(number, tag)?;
         match entry.thing {
-            Thing::Message(content) => content.encode(sender, workspace, out),
+            Thing::Message(Content::Frame(frame)) => outbox.push(frame),
+            Thing::Message(content) => content.encode(sender, workspace, outbox.filling()),
             Thing::Gap(missing) => {
                 if let Some(message) = notice.and_then(|notice| notice.tell(&missing.gap())) {
                     // As of any message that has been accepted, nothing can be wrong.
+                    let out = outbox.filling();
                     let _encoded = sender.message_held(message.payload(), true, workspace, out);
                     self.losses.gaps += 1;
                 }

@@ -210,8 +210,8 @@ impl Link {
         if let Some(backlog) = &mut self.backlog
             && !self.outbox.is_flying()
         {
-            let out = self.outbox.filling();
-            let oldest = backlog.refill(&mut self.sender, workspace, out, now);
+            let Self { sender, outbox, .. } = self;
+            let oldest = backlog.refill(sender, workspace, outbox, now);
             if let Some(since) = oldest {
                 self.outbox.date(Stamp::of(since));
             }
@@ -246,7 +246,7 @@ impl Link {
     /// Moves everything that waits into the outbox: what comes next must stand behind it.
     pub(super) fn settle(&mut self, workspace: &mut Workspace) {
         if let Some(backlog) = &mut self.backlog {
-            let oldest = backlog.settle(&mut self.sender, workspace, self.outbox.filling());
+            let oldest = backlog.settle(&mut self.sender, workspace, &mut self.outbox);
             if let Some(since) = oldest {
                 self.outbox.date(Stamp::of(since));
             }

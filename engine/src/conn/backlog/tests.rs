@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ringwire_protocol::{Limits, Payload, Role};
+use ringwire_protocol::{Limits, Payload, Prepared, Role};
 
 use super::*;
 use crate::gap::GapNotice;
 use crate::slow::Overflow;
+use crate::timer::Stamp;
 use crate::topic::{OwnedTopic, Topic};
 
 const AGE_MAX: u64 = 20;
@@ -23,9 +24,9 @@ fn drain(backlog: &mut Backlog, now: u64) -> Vec<u8> {
     let mut out = Vec::new();
     while !backlog.is_empty() {
         let end = out.len();
-        let mut flight = Vec::new();
+        let mut flight = Outbox::default();
         backlog.refill(&mut sender, &mut workspace, &mut flight, Time::from_nanos(now));
-        out.extend(flight);
+        out.extend_from_slice(flight.filling());
         backlog.invariants();
         assert!(out.len() > end || backlog.is_empty(), "nothing leaves");
     }
@@ -247,6 +248,34 @@ fn payloads(mut frames: &[u8]) -> Vec<String> {
     payloads
 }
 
+#[test]
+fn few_copies_are_made_of_what_others_have_as_well() {
+    let policy = SlowConsumer::default();
+    let mut backlog = Backlog::new(policy);
+    let (mut sender, mut workspace) =
+        (Sender::new(Role::Server), Workspace::new(Limits::default()));
+    let mut frame = |size: usize| {
+        let bytes = vec![7; size];
+        sender.prepared(&mut Prepared::new(&bytes[..]), &mut workspace).unwrap()
+    };
+    let large = frame(5000);
+    for frame in [large.clone(), frame(98), frame(98)] {
+        for _ in 0..50 {
+            backlog.push(&terms(OWN, &policy, 0), Content::Frame(frame.clone()), None);
+        }
+    }
+    let mut flights = Vec::new();
+    while !backlog.is_empty() {
+        let mut outbox = Outbox::default();
+        backlog.refill(&mut sender, &mut workspace, &mut outbox, Time::ZERO);
+        outbox.date(Stamp::of(Time::ZERO));
+        flights.push(outbox.take_off());
+    }
+    assert!(flights[..50].iter().all(|flight| std::ptr::eq(&**flight, &*large)));
+    let sizes: Vec<_> = flights[50..].iter().map(|flight| flight.len()).collect();
+    assert_eq!(sizes, [4100, 4100, 1800]);
+}
+
 proptest! {
     #[test]
     fn does_what_a_list_that_is_searched_does(acts in prop::collection::vec(act(), 0..200)) {
@@ -298,10 +327,10 @@ proptest! {
                 }
                 Act::Pass(time) => list.now += time,
                 Act::Send => {
-                    let mut flight = Vec::new();
+                    let mut flight = Outbox::default();
                     let now = Time::from_nanos(list.now);
                     backlog.refill(&mut sender, &mut workspace, &mut flight, now);
-                    out.extend(flight);
+                    out.extend_from_slice(flight.filling());
                     list.send();
                 }
             }
