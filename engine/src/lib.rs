@@ -60,6 +60,7 @@ mod presence;
 mod profile;
 mod publication;
 mod request;
+mod run;
 mod secret;
 mod server;
 #[cfg(feature = "simulation")]

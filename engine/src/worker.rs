@@ -19,6 +19,7 @@ use crate::driver::{Completion, Descriptor, Driver, Fault};
 use crate::handle::{Handle, Mail, STOP, STOP_NOW};
 use crate::handler::Handler;
 use crate::mailbox::Mailbox;
+use crate::run::Run;
 #[cfg(feature = "simulation")]
 use crate::stats::Stats;
 use crate::stop::Stop;
@@ -45,6 +46,8 @@ pub(crate) struct Worker<D: Driver, H: Handler> {
     spins_until: Time,
     /// Kept for its memory. Empty between turns.
     completions: Vec<Completion>,
+    /// As well.
+    run: Run,
 }
 
 /// What other threads have of a worker, or share with it.
@@ -87,6 +90,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             stopping: Stopping::No,
             spins_until: Time::ZERO,
             completions: Vec::new(),
+            run: Run::default(),
         }
     }
 
@@ -283,10 +287,27 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     fn read_mail(&mut self) {
         // Before the mail is looked at: what was sent before a stop leaves before its close frames.
         let signals = self.mailbox.take_signals();
-        for mail in self.mailbox.drain() {
-            self.connections.stats().mails += 1;
-            carry_out(&mut self.connections, mail);
+        let Self { mailbox, connections, run, .. } = self;
+        for mail in mailbox.drain() {
+            connections.stats().mails += 1;
+            let mail = match mail {
+                Mail::Publish(publication) => match run.push(publication) {
+                    Ok(()) => continue,
+                    Err(publication) => Mail::Publish(publication),
+                },
+                mail => mail,
+            };
+            // What comes next comes behind what came before it.
+            connections.publish_run(run);
+            match mail {
+                // The run is empty now, and takes any.
+                Mail::Publish(publication) => {
+                    let _pushed = run.push(publication);
+                }
+                mail => carry_out(connections, mail),
+            }
         }
+        connections.publish_run(run);
         if signals & STOP != 0 {
             self.begin_stop();
         }

@@ -60,7 +60,7 @@ pub use event::{Chunk, Event, Message, Payload};
 pub use frame::Role;
 pub use frame::close::Close;
 pub use limits::Limits;
-pub use prepared::{Frame, Frames, Prepared};
+pub use prepared::{Frame, Frames, Prepared, PreparedRun};
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use traffic::Traffic;

@@ -120,7 +120,71 @@ impl<'m> Prepared<'m> {
     }
 }
 
-/// The bytes of one whole frame, shared by all that hold it.
+/// Messages on their way to many connections, one behind the other.
+///
+/// [`Sender::prepared_run`](crate::Sender::prepared_run) gives the frames of all of them at once to
+/// each connection that takes them as they are.
+///
+/// ```
+/// use ringwire_protocol::{Limits, PreparedRun, Role, Sender, Workspace};
+///
+/// let mut workspace = Workspace::new(Limits::default());
+/// let mut senders = [Sender::new(Role::Server), Sender::new(Role::Server)];
+/// let mut quotes = PreparedRun::new(["101.25", "101.5"]);
+/// let first = senders[0].prepared_run(&mut quotes, &mut workspace)?.unwrap();
+/// let second = senders[1].prepared_run(&mut quotes, &mut workspace)?.unwrap();
+/// assert_eq!(&*first, b"\x81\x06101.25\x81\x05101.5");
+/// assert!(std::ptr::eq(&*first, &*second));
+/// # Ok::<(), ringwire_protocol::Misuse>(())
+/// ```
+#[derive(Debug)]
+pub struct PreparedRun<'m> {
+    messages: Vec<Prepared<'m>>,
+    /// Bytes of all payloads.
+    size: usize,
+    /// All of them uncompressed.
+    plain: Option<Frame>,
+}
+
+impl<'m> PreparedRun<'m> {
+    /// Messages of which no frame has been made.
+    #[must_use]
+    pub fn new<M: Into<Payload<'m>>>(messages: impl IntoIterator<Item = M>) -> Self {
+        let messages: Vec<_> = messages.into_iter().map(Prepared::new).collect();
+        let size = messages.iter().map(|message| message.payload.as_bytes().len()).sum();
+        Self { messages, size, plain: None }
+    }
+
+    /// Each message by itself.
+    pub fn messages(&mut self) -> &mut [Prepared<'m>] {
+        &mut self.messages
+    }
+
+    /// How many messages there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Bytes of all payloads together.
+    #[must_use]
+    pub const fn payload_size(&self) -> usize {
+        self.size
+    }
+
+    /// The uncompressed frames, each appended by `encode` the first time.
+    pub(crate) fn plain(&mut self, encode: impl Fn(Payload<'m>, &mut Vec<u8>)) -> Frame {
+        let Self { messages, plain, .. } = self;
+        let join = || {
+            let mut out = Vec::new();
+            messages.iter().for_each(|message| encode(message.payload, &mut out));
+            Frame::new(out)
+        };
+        plain.get_or_insert_with(join).clone()
+    }
+}
+
+/// The bytes of one whole frame, or of those of a [`PreparedRun`], shared by all that hold them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     bytes: Arc<[u8]>,

@@ -10,7 +10,7 @@ use crate::frame::close::Close;
 use crate::frame::header::{CONTROL_SIZE_MAX, Header, SIZE_MAX};
 use crate::frame::{Opcode, Role};
 use crate::message::Kind;
-use crate::prepared::{Frame, Prepared};
+use crate::prepared::{Frame, Prepared, PreparedRun};
 use crate::{Misuse, Violation, Workspace, mask};
 
 /// The sending half of a connection. It owns the closing handshake.
@@ -129,6 +129,27 @@ impl Sender {
             append(true, false, kind(payload).opcode(), None, payload.as_bytes(), &mut out);
             out
         }))
+    }
+
+    /// The frames of messages that go to many connections, to be sent in their order like what the
+    /// other methods append. `None` where each is to be asked for by itself
+    /// ([`Sender::prepared`]): a client masks, and who compresses may take each in another form.
+    ///
+    /// # Errors
+    /// As [`Sender::message`].
+    pub fn prepared_run(
+        &mut self,
+        run: &mut PreparedRun<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<Option<Frame>, Misuse> {
+        self.check()?;
+        if self.deflating.is_some() || !self.shares() {
+            return Ok(None);
+        }
+        workspace.traffic.frames_sent += run.count() as u64;
+        Ok(Some(run.plain(|payload, out| {
+            append(true, false, kind(payload).opcode(), None, payload.as_bytes(), out);
+        })))
     }
 
     /// Sends a message that was accepted before and held back since, also if the closing handshake

@@ -31,6 +31,7 @@ mod policies;
 mod queue;
 mod receive;
 mod round_trip;
+mod run;
 mod send;
 mod share;
 mod shared;

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::agreed;
 use crate::deflate::{Agreed, Policy};
-use crate::{Event, Frame, Limits, Misuse, Payload, Prepared, Receiver, Role, Sender, Workspace};
+use crate::{Event, Frame, Limits, Misuse, Payload, Prepared, PreparedRun};
+use crate::{Receiver, Role, Sender, Workspace};
 
 const TEXT: &str = "{\"bid\":101.25,\"ask\":101.50},{\"bid\":101.25,\"ask\":101.50}";
 
@@ -123,4 +124,28 @@ fn what_is_retired_serves_the_next_connection() {
     assert_eq!(workspace.pool().idle(), (1, 0));
     receiver.retire(&mut workspace);
     assert_eq!(workspace.pool().idle(), (1, 1));
+}
+
+#[test]
+fn a_run_is_shared_by_those_who_take_it_as_it_is() {
+    let mut workspace = workspace();
+    let mut run = PreparedRun::new(["one", "two"]);
+    assert_eq!((run.count(), run.payload_size()), (2, 6));
+    let plain = [(); 2].map(|()| {
+        Sender::new(Role::Server).prepared_run(&mut run, &mut workspace).unwrap().unwrap()
+    });
+    assert_eq!(&*plain[0], b"\x81\x03one\x81\x03two");
+    assert!(is_same(&plain[0], &plain[1]));
+    assert_eq!(workspace.traffic.frames_sent, 4);
+    // A mask is its own; who compresses may take one message so and another so.
+    for mut sender in [Sender::new(Role::Client), sender(&agreed(true, 15), 0)] {
+        assert_eq!(sender.prepared_run(&mut run, &mut workspace), Ok(None));
+        for message in run.messages() {
+            assert!(sender.prepared(message, &mut workspace).is_ok());
+        }
+    }
+    let mut sender = Sender::new(Role::Server);
+    sender.fragment(Payload::Text("a"), false, &mut workspace, &mut Vec::new()).unwrap();
+    let interrupted = sender.prepared_run(&mut run, &mut workspace);
+    assert_eq!(interrupted, Err(Misuse::MessageUnfinished));
 }
