@@ -196,8 +196,11 @@ impl Contest {
                 while let Some(event) =
                     receiver.next(&mut input, &mut sender, &mut workspace, &mut out)
                 {
-                    let Event::Message(message) = event else { panic!("{event:?}") };
-                    size += message.as_bytes().len();
+                    match event {
+                        Event::Message(message) => size += message.as_bytes().len(),
+                        Event::Inflated(_) => {}
+                        event => panic!("{event:?}"),
+                    }
                 }
             }
             size
