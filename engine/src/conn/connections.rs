@@ -95,6 +95,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let secret = Secret::new(driver.secret());
         let measuring = handle.measuring.clone();
         let follow = measuring.map(|measuring| Box::new(Follow::new(measuring, worker)));
+        let quick_max = Shared::quick_max(&settings.config, follow.is_some());
         let (stats, dirty, resumed) = (Stats::default(), Dirty::default(), Vec::new());
         let shared = Shared {
             worker,
@@ -114,6 +115,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             now,
             turn: 0,
             spent: Spent::default(),
+            quick_max,
         };
         let wheel = Wheel::new(now);
         let (parked, deferred, expired) = (VecDeque::new(), VecDeque::new(), Vec::new());

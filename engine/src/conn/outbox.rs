@@ -106,6 +106,15 @@ impl Outbox {
         }
     }
 
+    /// The buffer to append to, if there is one.
+    #[inline]
+    pub(crate) fn buffer(&mut self) -> Option<&mut Vec<u8>> {
+        match &mut self.filling {
+            Bytes::Own(buffer) if buffer.capacity() > 0 => Some(buffer),
+            Bytes::Own(_) | Bytes::Shared(_) => None,
+        }
+    }
+
     /// Sees to it that there is a buffer to append to.
     #[inline]
     pub(crate) fn fetch(&mut self, store: &mut BufferStore) {

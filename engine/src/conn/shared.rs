@@ -3,6 +3,7 @@
 use std::hash::RandomState;
 
 use ringwire_protocol::Workspace;
+use ringwire_protocol::frame::header;
 
 use crate::config::{Config, Settings};
 use crate::conn::dirty::Dirty;
@@ -53,9 +54,21 @@ pub(crate) struct Shared {
     pub(crate) turn: u16,
     /// What all connections have had of it.
     pub(crate) spent: Spent,
+    /// Bytes that a connection may have to send without anybody having to look further: below its
+    /// high mark, and what its policy grants. Zero where each message is looked at in any case.
+    pub(crate) quick_max: usize,
 }
 
 impl Shared {
+    /// What [`Shared::quick_max`] is, where latencies are measured or not.
+    pub(crate) fn quick_max(config: &Config, measures: bool) -> usize {
+        if measures || !config.slow_consumer.is_plain() {
+            return 0;
+        }
+        let granted = config.slow_consumer.size_max.min(config.outbox_size_max);
+        granted.min(config.outbox_high).saturating_sub(header::SIZE_MAX)
+    }
+
     pub(crate) const fn config(&self) -> &Config {
         &self.settings.config
     }
