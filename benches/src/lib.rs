@@ -11,5 +11,6 @@ pub mod client;
 pub mod contest;
 pub mod feed;
 pub mod order;
+pub mod peers;
 pub mod random;
 pub mod system;

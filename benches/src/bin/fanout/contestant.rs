@@ -2,11 +2,10 @@
 
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::{env, error};
 
-use ringwire_benches::system;
+use ringwire_benches::{peers, system};
 
 use crate::ringwire::Publisher;
 use crate::{bare, ringwire};
@@ -63,7 +62,7 @@ impl Contestant {
                 command.args([SERVE, name]);
                 command
             }
-            Program::Peer(name) => Command::new(folder().join("release").join(name)),
+            Program::Peer(name) => Command::new(peers::program(name)),
         };
         command.arg(waiting.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
         // It inherits the core.
@@ -116,24 +115,4 @@ pub(crate) fn serve_if_asked() -> Result<bool, Box<dyn error::Error>> {
         _ => return Err(format!("there is no server {name}").into()),
     }
     Ok(true)
-}
-
-/// Builds the peers, as their users would who want them fast.
-pub(crate) fn build_peers() -> Result<(), Box<dyn error::Error>> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml");
-    let status = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
-        .args(["build", "--release", "--locked", "--manifest-path"])
-        .arg(manifest)
-        .arg("--target-dir")
-        .arg(folder())
-        .env("RUSTFLAGS", "-C target-cpu=native")
-        .status()?;
-    if status.success() { Ok(()) } else { Err("the peers cannot be built".into()) }
-}
-
-/// Where the peers are built: beside this program's own folder.
-fn folder() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    target.join("peers")
 }

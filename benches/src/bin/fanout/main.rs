@@ -16,7 +16,7 @@ use measure::Plan;
 use mimalloc::MiMalloc;
 use results::Results;
 use ringwire_benches::arguments::{Arguments, Known};
-use ringwire_benches::system;
+use ringwire_benches::{peers, system};
 
 mod bare;
 mod contestant;
@@ -61,7 +61,7 @@ fn compare() -> Result<(), Box<dyn error::Error>> {
     let plan = plan(&arguments)?;
     let has_peers = arguments.value("peers") > 0;
     if has_peers {
-        contestant::build_peers()?;
+        peers::build()?;
     }
     let first = match arguments.count("first") {
         0 => ALL.len(),

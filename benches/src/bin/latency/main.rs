@@ -15,6 +15,7 @@ use play::{Play, Round};
 use ring::Look;
 use ringwire::Latencies;
 use ringwire_benches::arguments::{Arguments, Known};
+use ringwire_benches::peers;
 
 mod client;
 mod play;
@@ -30,6 +31,7 @@ const OPTIONS: Known<'_> = &[
     ("client-spins", "1: the client does not sleep, either", 0),
     ("measures", "1: the engine measures its stages", 0),
     ("looks", "1: the bare ring in all ways of looking as well", 0),
+    ("peers", "1: uWebSockets as well, which is built first", 0),
 ];
 
 /// What is played, asleep and spinning, and what it is called.
@@ -51,6 +53,10 @@ const LOOKS: [(&str, Play, bool); 3] = [
     ("bare ring, interrupted", Play::Bare(Look::Interrupt), true),
 ];
 
+/// Who is compared. It publishes for the connection that subscribes, which is less than ours does.
+const PEERS: [(&str, Play, bool); 1] =
+    [("uWebSockets, publish by the subscriber", Play::Peer("uwebsockets"), false)];
+
 const PERCENTS: [f64; 3] = [50.0, 99.0, 99.9];
 
 fn main() -> ExitCode {
@@ -66,7 +72,11 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn error::Error>> {
     let arguments = Arguments::read(OPTIONS, env::args().skip(1))?;
     let others = if arguments.value("looks") > 0 { &LOOKS[..] } else { &[] };
-    let kinds: Vec<_> = KINDS.iter().chain(others).collect();
+    let peers = if arguments.value("peers") > 0 { &PEERS[..] } else { &[] };
+    if !peers.is_empty() {
+        peers::build()?;
+    }
+    let kinds: Vec<_> = KINDS.iter().chain(others).chain(peers).collect();
     let mut rounds: Vec<Vec<Histogram<u64>>> = vec![Vec::new(); kinds.len()];
     let mut latencies = vec![Latencies::default(); kinds.len()];
     for _ in 0..arguments.value("rounds") {

@@ -1,8 +1,9 @@
 //! What is played: who answers, and what for. All in one process: the server's thread has a core,
 //! and the client's another.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use ringwire::topic::Pattern;
 use ringwire::{Config, Connection, Handle, Handler, Latencies, Message, Server};
-use ringwire_benches::{client, system};
+use ringwire_benches::{client, peers, system};
 
 use crate::client::{Client, measure};
 use crate::ring::{self, Look};
@@ -41,6 +42,8 @@ pub(crate) enum Play {
     Publish,
     /// A message of one connection that is published, to the subscriber that is another.
     Relay,
+    /// A message to a server by others, which publishes as many bytes to the one who sent it.
+    Peer(&'static str),
 }
 
 /// How a round is played.
@@ -64,6 +67,7 @@ impl Round {
         system::pin(CLIENT);
         match play {
             Play::Bare(look) => Ok((self.bare(look)?, Latencies::default())),
+            Play::Peer(name) => Ok((self.peer(name)?, Latencies::default())),
             Play::Echo | Play::Publish | Play::Relay => self.engine(play),
         }
     }
@@ -85,6 +89,29 @@ impl Round {
             stop.store(true, Ordering::Relaxed);
             server.join().map_err(|_| io::Error::other("the ring has panicked"))??;
             times
+        })
+    }
+
+    fn peer(self, name: &str) -> io::Result<Histogram<u64>> {
+        let mut command = Command::new(peers::program(name));
+        command.arg("65536").stdin(Stdio::piped()).stdout(Stdio::piped());
+        // It inherits the core.
+        system::pin(SERVER);
+        let server = command.spawn();
+        system::pin(CLIENT);
+        let mut server = Ended(server?);
+        let mut line = String::new();
+        if let Some(output) = server.0.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        let port = line.trim().parse().map_err(|_| io::Error::other("it does not listen"))?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut client = Client::new(client::open(address)?, self.client_spins)?;
+        let mut frame = Vec::new();
+        client::frame(&mut frame, format!("publish 1 {SIZE}").as_bytes(), [1, 2, 3, 4]);
+        self.measure(|| {
+            client.send(&frame)?;
+            client.receive(ECHO)
         })
     }
 
@@ -150,6 +177,16 @@ impl Round {
     fn measure(self, mut round_trip: impl FnMut() -> io::Result<()>) -> io::Result<Histogram<u64>> {
         measure(WARM_UP, &mut round_trip)?;
         measure(self.count, round_trip)
+    }
+}
+
+/// A process that ends with this value.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
     }
 }
 
