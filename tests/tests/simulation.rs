@@ -23,6 +23,10 @@ mod client;
 mod crowd;
 #[path = "simulation/door.rs"]
 mod door;
+#[path = "simulation/gaps.rs"]
+mod gaps;
+#[path = "simulation/owed.rs"]
+mod owed;
 #[path = "simulation/run.rs"]
 mod run;
 #[path = "simulation/scenes.rs"]

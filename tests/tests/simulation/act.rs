@@ -154,6 +154,7 @@ impl Client {
             2..4 => chance.below(400),
             _ => chance.below(60),
         };
+        let size = size.max(self.size_min);
         if chance.once_in(2) {
             let text = format!("{number} {}", "é€ x".repeat(size / 7));
             return OwnedMessage::Text(if size == 0 { String::new() } else { text });

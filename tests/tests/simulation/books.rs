@@ -2,19 +2,24 @@
 
 use std::time::Duration;
 
-use ringwire::topic::Pattern;
+use ringwire::topic::{Pattern, SubscribeError, Topic};
 use ringwire::{
     Cause, Chunk, Closed, Config, Connection, ConnectionId, Handle, Handler, Message, Misuse,
     Overflow, OwnedMessage, Post, Prepared, PublishError, Request, Response, Sent, SlowConsumer,
-    Upgrade,
+    Subscription, Upgrade,
 };
 
 use crate::chance::Chance;
-use crate::topics::{Mail, PATTERNS, Publication, TOPICS, Topics};
+use crate::gaps::NOTICES;
+use crate::owed::{Kind, Owed};
+use crate::topics::{KEYS, Mail, Name, PATTERNS, Publication, TOPICS, Topics};
 
 /// Bytes that the last message may need besides its own: a header, its place in the backlog, and
 /// what a compressor adds to what it cannot make smaller.
 const OVERHEAD: usize = 128;
+
+/// Bytes that each value of a snapshot may count as besides, with a sixteenth of its own.
+const VALUE_OVERHEAD: usize = 128;
 
 /// What a handler knows of all its connections, by the number of the client.
 pub(crate) struct Books {
@@ -27,6 +32,10 @@ pub(crate) struct Books {
     pub(crate) joins: &'static [&'static str],
     pub(crate) chance: Chance,
     pub(crate) topics: Topics,
+    /// That subscriptions have.
+    policies: Vec<SlowConsumer>,
+    /// Of a connection that has none of its own.
+    policy: SlowConsumer,
     /// Who asks is let in.
     pub(crate) welcomes: bool,
     /// Once the worker has started.
@@ -64,7 +73,10 @@ pub(crate) struct Ledger {
     pub(crate) id: Option<ConnectionId>,
     pub(crate) received: Vec<OwnedMessage>,
     /// What `send` has taken, and what has come by mail, in the order in which it is to leave.
-    pub(crate) owed: Vec<OwnedMessage>,
+    pub(crate) owed: Vec<Owed>,
+    /// How often its subscriptions or its policy have changed.
+    epoch: usize,
+    policy: Option<SlowConsumer>,
     /// How much of it `send` has taken.
     pub(crate) taken: u64,
     /// Of all of it, what was reported as dropped.
@@ -95,6 +107,8 @@ impl Books {
         let relays = chance.once_in(2);
         let (low, high) = (config.outbox_low, config.outbox_high);
         let size_max = config.outbox_size_max;
+        let policies = (0..NOTICES.len()).map(|number| posted_policy(&mut chance, number));
+        let policies = policies.collect();
         Self {
             ledgers: Vec::new(),
             mischief,
@@ -102,6 +116,8 @@ impl Books {
             joins: &[],
             chance,
             topics: Topics::new(config),
+            policies,
+            policy: config.slow_consumer,
             welcomes: false,
             handle: None,
             relays,
@@ -114,18 +130,30 @@ impl Books {
 
     /// The worker reads its mail: what comes of it is sent now.
     pub(crate) fn read_mail(&mut self) {
-        for (client, message) in self.topics.read() {
-            self.owe(client, message);
+        for (client, message, name) in self.topics.read() {
+            self.owe(client, message, name);
         }
     }
 
-    /// A message is sent that did not come from `send`.
-    fn owe(&mut self, client: usize, message: OwnedMessage) {
+    /// A message is sent that did not come from `send`: by mail, or as this is published.
+    fn owe(&mut self, client: usize, message: OwnedMessage, name: Option<Name>) {
+        let kind = name.map_or(Kind::Mailed, |name| {
+            let policy = self.topics.policy(client, name.0);
+            let conflates = self.conflates(client, name.0);
+            Kind::Posted { name, policy, conflates }
+        });
         let ledger = &mut self.ledgers[client];
         if ledger.opened && ledger.closed.is_none() {
-            ledger.owed.push(message);
+            ledger.owe(message, kind);
             self.totals.mailed += 1;
         }
+    }
+
+    /// Whether a client has posts of this topic conflated.
+    fn conflates(&self, client: usize, topic: &str) -> bool {
+        let of_connection = self.ledgers[client].policy.unwrap_or(self.policy);
+        let policy = self.topics.policy(client, topic).unwrap_or(of_connection);
+        policy.overflow == Overflow::Conflate
     }
 
     fn ledger(&mut self, connection: &mut Connection<'_, Told>) -> &mut Ledger {
@@ -179,7 +207,7 @@ impl Books {
         let ledger = self.ledger(connection);
         ledger.backlogged |= sent == Sent::Backlogged;
         ledger.taken += 1;
-        ledger.owed.push(message);
+        ledger.owed.push(Owed::new(message, Kind::Taken, ledger.epoch, false));
     }
 
     fn terminate(&mut self, connection: &mut Connection<'_, Told>) {
@@ -203,14 +231,20 @@ impl Books {
             }
             8..10 => {
                 let byte = u8::try_from(self.totals.taken % 251).unwrap();
-                let size = self.chance.below(3000);
+                let size = 1 + self.chance.below(3000);
                 self.send(connection, OwnedMessage::Binary(vec![byte; size]));
             }
             10..12 => {
                 let sent = connection.ping(b"from the handler");
                 assert!(!matches!(sent, Sent::Misused(_)), "{sent:?}");
             }
-            12..14 => connection.set_slow_consumer(policy(&mut self.chance)).unwrap(),
+            12..14 => {
+                let policy = policy(&mut self.chance);
+                connection.set_slow_consumer(policy).unwrap();
+                let ledger = self.ledger(connection);
+                ledger.policy = Some(policy);
+                ledger.epoch += 1;
+            }
             14 => connection.pause(),
             15 => connection.resume(),
             16 => {
@@ -246,39 +280,95 @@ impl Books {
                 let pattern = Pattern::new(name).unwrap();
                 let expected = self.topics.unsubscribe(number, name);
                 assert_eq!(connection.unsubscribe(pattern), expected);
+                self.ledgers[number].epoch += 1;
             }
-            2..4 => self.publish_outside(),
+            2 => self.check_last_value(connection),
+            3 => self.publish_outside(),
             kind => self.publish(connection, kind < 6),
         }
+    }
+
+    /// Of a topic and key there is the last value that was retained.
+    fn check_last_value(&mut self, connection: &Connection<'_, Told>) {
+        let name = (self.chance.of(&TOPICS), self.chance.of(&KEYS));
+        let retained = connection.retained(Topic::new(name.0).unwrap(), name.1);
+        assert_eq!(retained, self.topics.last_value(name), "the last value of {name:?}");
     }
 
     fn subscribe(&mut self, connection: &mut Connection<'_, Told>, name: &'static str) {
         let pattern = Pattern::new(name).unwrap();
         let number = connection.state().number.unwrap();
-        let is_open = connection.is_open();
-        let expected = if is_open { self.topics.subscribe(number, name) } else { Ok(false) };
-        assert_eq!(connection.subscribe(pattern), expected);
+        let own = self.chance.once_in(2).then(|| self.chance.of(&self.policies));
+        let subscription = Subscription { slow_consumer: own, snapshot: self.chance.once_in(2) };
+        if !connection.is_open() {
+            return assert_eq!(connection.subscribe_with(pattern, subscription), Ok(false));
+        }
+        let expected = self.topics.subscribe(number, name, subscription.slow_consumer);
+        let before = connection.buffered();
+        let subscribed = connection.subscribe_with(pattern, subscription);
+        self.ledgers[number].epoch += usize::from(expected.is_ok());
+        if !subscription.snapshot || expected != Ok(true) {
+            return assert_eq!(subscribed, expected);
+        }
+        match subscribed {
+            Ok(is_new) => assert!(is_new),
+            Err(error) => {
+                self.check_refusal(number, name, before, error);
+                return assert!(self.topics.unsubscribe(number, name));
+            }
+        }
+        let values = self.topics.snapshot(name);
+        let size = values.iter().map(|value| value.payload().as_bytes().len()).sum::<usize>();
+        let is_within = values.is_empty() || before + size <= self.size_max;
+        assert!(is_within, "a snapshot of {size} bytes behind {before}");
+        let ledger = &self.ledgers[number];
+        assert!(!ledger.relaying || ledger.terminated, "a snapshot within a message");
+        for value in values {
+            self.ledgers[number].owe(value, Kind::Retained);
+            self.totals.mailed += 1;
+        }
+        self.ledgers[number].backlogged |= connection.buffered() > self.high;
+    }
+
+    /// A snapshot that is not sent might be too much, or come within a message.
+    fn check_refusal(&self, client: usize, name: &str, before: usize, error: SubscribeError) {
+        let ledger = &self.ledgers[client];
+        let is_within = ledger.relaying || ledger.terminated;
+        if error == SubscribeError::MessageUnfinished && is_within {
+            return;
+        }
+        assert_eq!(error, SubscribeError::SnapshotTooLarge);
+        let values = self.topics.snapshot(name);
+        assert!(!values.is_empty(), "nothing is too large");
+        let sizes = values.iter().map(|value| value.payload().as_bytes().len());
+        let size = sizes.map(|size| size + size / 16 + VALUE_OVERHEAD).sum::<usize>();
+        let policy = ledger.policy.unwrap_or(self.policy);
+        let size_max = policy.size_max.min(self.size_max);
+        let is_too_large = before + size > size_max || policy.age_max.is_some();
+        assert!(is_too_large, "{size} bytes behind {before} are not above {size_max}");
     }
 
     /// Publishes for a connection, which has the message as well or has it not.
     fn publish(&mut self, connection: &mut Connection<'_, Told>, to_all: bool) {
         let number = connection.state().number.unwrap();
         let topic = self.chance.of(&TOPICS);
-        let message = self.topics.message(&mut self.chance);
-        let (post, is_ordered) = self.dress(&message);
+        let (post, publication) = self.write(topic);
+        let Publication { name, message, is_retained, .. } = publication;
+        let is_ordered = is_retained || !name.1.is_empty();
         let was_open = connection.is_open();
         let published = match to_all {
             true => connection.publish(topic, post),
             false => connection.publish_to_others(topic, post),
         };
         let is_subscriber = self.topics.subscribers(topic).contains(&number);
-        let is_at_once = to_all && !is_ordered && is_subscriber;
+        let conflates = self.conflates(number, topic);
+        let is_at_once = to_all && !is_ordered && is_subscriber && !conflates;
         if is_at_once && was_open {
-            self.owe(number, message.clone());
+            self.owe(number, message.clone(), Some(name));
             self.ledgers[number].backlogged |= connection.buffered() > self.high;
         }
         let except = (is_at_once || !to_all).then_some(number);
-        self.post(&published, Mail::Publish(Publication { topic, message, except }));
+        self.post(&published, Mail::Publish(Publication { name, message, is_retained, except }));
     }
 
     /// Publishes as another thread would, or asks whom that would reach.
@@ -289,20 +379,20 @@ impl Books {
             let asked = handle.count_subscribers(topic, self.topics.counter());
             return self.post(&asked, Mail::Count(topic));
         }
-        let message = self.topics.message(&mut self.chance);
-        let (post, _) = self.dress(&message);
+        let (post, publication) = self.write(topic);
         let published = handle.publish(topic, post);
-        self.post(&published, Mail::Publish(Publication { topic, message, except: None }));
+        self.post(&published, Mail::Publish(publication));
     }
 
-    /// A message as a post, and whether it is one of which the last counts.
-    fn dress(&mut self, message: &OwnedMessage) -> (Post, bool) {
-        let post = Post::new(message.clone());
-        match self.chance.below(6) {
-            0 => (post.with_key("key"), true),
-            1 => (post.retained(), true),
-            _ => (post, false),
-        }
+    /// Any post, with a key or without, and what must be known of it.
+    fn write(&mut self, topic: &'static str) -> (Post, Publication) {
+        let key = self.chance.of(&KEYS);
+        let is_retained = self.chance.once_in(3);
+        let empty = (is_retained && self.chance.once_in(10)).then(|| self.topics.empty()).flatten();
+        let message = empty.unwrap_or_else(|| self.topics.message(&mut self.chance));
+        let post = Post::new(message.clone()).with_key(key);
+        let post = if is_retained { post.retained() } else { post };
+        (post, Publication { name: (topic, key), message, is_retained, except: None })
     }
 
     fn post(&mut self, published: &Result<(), PublishError>, mail: Mail) {
@@ -320,10 +410,11 @@ impl Books {
             Sent::Queued | Sent::Backlogged if chunk.is_last => {
                 let bytes = ledger.partial.clone();
                 ledger.taken += 1;
-                ledger.owed.push(match &chunk.part {
+                let message = match &chunk.part {
                     Message::Text(_) => OwnedMessage::Text(String::from_utf8(bytes).unwrap()),
                     Message::Binary(_) => OwnedMessage::Binary(bytes),
-                });
+                };
+                ledger.owed.push(Owed::new(message, Kind::Taken, ledger.epoch, false));
                 self.totals.taken += 1;
             }
             Sent::Queued | Sent::Backlogged | Sent::Closed => {}
@@ -339,8 +430,13 @@ impl Books {
 
 /// Any policy for slow consumers.
 pub(crate) fn policy(chance: &mut Chance) -> SlowConsumer {
-    let overflow =
-        [Overflow::DropNewest, Overflow::DropOldest, Overflow::DropOldest, Overflow::Close(1013)];
+    let overflow = [
+        Overflow::DropNewest,
+        Overflow::DropOldest,
+        Overflow::DropOldest,
+        Overflow::Conflate,
+        Overflow::Close(1013),
+    ];
     let age_max = chance.once_in(3).then(|| Duration::from_millis(300));
     let size_max = [400, 2000, usize::MAX];
     SlowConsumer {
@@ -348,6 +444,21 @@ pub(crate) fn policy(chance: &mut Chance) -> SlowConsumer {
         size_max: chance.of(&size_max),
         age_max,
         ..SlowConsumer::default()
+    }
+}
+
+/// Any policy of a subscription, most often one that conflates.
+fn posted_policy(chance: &mut Chance, number: usize) -> SlowConsumer {
+    let policy = policy(chance);
+    let gap_notice = chance.once_in(2).then_some(NOTICES[number]);
+    let overflow = if chance.once_in(3) { Overflow::Conflate } else { policy.overflow };
+    SlowConsumer { gap_notice, overflow, ..policy }
+}
+
+impl Ledger {
+    /// A message is sent, behind all before it.
+    fn owe(&mut self, message: OwnedMessage, kind: Kind) {
+        self.owed.push(Owed::new(message, kind, self.epoch, self.relaying));
     }
 }
 

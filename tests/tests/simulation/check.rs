@@ -1,24 +1,28 @@
 //! What the engine owes to a client and to the handler, compared with what they have had.
 
-use ringwire::OwnedMessage;
 use ringwire::simulation::Simulation;
 
 use crate::books::{Books, Ledger, Totals};
 use crate::client::Client;
+use crate::gaps::{Notice, check_gaps};
+use crate::owed::{Kind, irreplaceable, places};
 use crate::topics::Counts;
 
-/// Compares both ends of a connection, at any time.
-pub(crate) fn check(client: &Client, ledger: &Ledger) {
+/// Compares both ends of a connection, at any time. `is_all`: nothing waits.
+pub(crate) fn check(client: &Client, ledger: &Ledger, is_all: bool) {
     assert!(client.sent.starts_with(&ledger.received), "the handler was given something else");
     // Each message once, in the order in which it was sent, whoever has sent it.
-    gaps(client.got.iter(), ledger.owed.iter());
+    let places = places(&client.got, &ledger.owed);
+    check_gaps(&client.got, &ledger.owed, &places, is_all);
     // What came by mail may not have been taken, and nobody was told.
-    let (got, owed) = (client.got.iter(), ledger.owed.iter());
-    let gaps = gaps(got.filter(is_taken), owed.filter(is_taken));
+    let is_taken = |place: &usize| ledger.owed[*place].kind == Kind::Taken;
+    let taken: Vec<usize> = places.into_iter().flatten().filter(is_taken).collect();
+    let last = taken.last().map_or(0, |last| last + 1);
+    let gaps = wide((0..last).filter(is_taken).count() - taken.len());
     assert!(gaps <= ledger.dropped, "{gaps} messages are missing, {} reported", ledger.dropped);
     if client.closed.is_some() {
         // All that was taken stands before the close frame.
-        let Missing { all, taken } = missing(client, ledger);
+        let Missing { all, taken, .. } = missing(client, ledger);
         assert!(taken <= ledger.dropped, "lost before the close frame");
         assert!(all >= ledger.dropped, "dropped, and sent all the same");
     }
@@ -26,7 +30,7 @@ pub(crate) fn check(client: &Client, ledger: &Ledger) {
 
 /// A connection has been closed: it has come to one end, and a known one.
 pub(crate) fn check_end(client: &Client, ledger: &Ledger) {
-    check(client, ledger);
+    check(client, ledger, false);
     assert_eq!(ledger.opened, ledger.closed.is_some(), "opened and not closed");
     if client.status == Some(101) {
         assert!(ledger.opened, "answered and not opened");
@@ -48,38 +52,29 @@ pub(crate) struct Missing {
     pub(crate) all: u64,
     /// Of those that `send` has taken.
     pub(crate) taken: u64,
+    /// Of those that no newer one can have replaced.
+    pub(crate) irreplaceable: u64,
 }
 
 /// What has been sent and has not come.
 pub(crate) fn missing(client: &Client, ledger: &Ledger) -> Missing {
-    let taken = wide(client.got.iter().filter(is_taken).count());
-    let all = wide(ledger.owed.len() - client.got.len());
-    Missing { all, taken: ledger.taken - taken }
+    let places = places(&client.got, &ledger.owed);
+    let got: Vec<usize> = places.into_iter().flatten().collect();
+    let taken = got.iter().filter(|place| ledger.owed[**place].kind == Kind::Taken).count();
+    Missing {
+        all: wide(ledger.owed.len() - got.len()),
+        taken: ledger.taken - wide(taken),
+        irreplaceable: wide(irreplaceable(&client.got, &ledger.owed)),
+    }
 }
 
-/// Whether `send` has said what became of it.
-fn is_taken(message: &&OwnedMessage) -> bool {
-    let bytes = message.payload().as_bytes();
-    !bytes.starts_with(b"outside") && !bytes.starts_with(b"topic")
+/// Notices of gaps that have come.
+pub(crate) fn notices(client: &Client) -> u64 {
+    wide(client.got.iter().filter_map(Notice::read).count())
 }
 
 fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap()
-}
-
-/// Finds each of `got` in `owed`, in order, and says how many had to be passed over.
-fn gaps<'a>(
-    got: impl Iterator<Item = &'a OwnedMessage>,
-    mut owed: impl Iterator<Item = &'a OwnedMessage>,
-) -> u64 {
-    let mut gaps = 0;
-    for (index, got) in got.enumerate() {
-        let found = owed.position(|owed| owed == got);
-        let size = got.payload().as_bytes().len();
-        assert!(found.is_some(), "message {index} of {size} bytes is not owed, or not now");
-        gaps += found.unwrap_or_default();
-    }
-    wide(gaps)
 }
 
 /// Every connection and every message is counted in one place at any time.
@@ -94,7 +89,8 @@ pub(crate) fn check_stats(simulation: &mut Simulation<Books>) {
     let Books { totals, topics, .. } = simulation.handler();
     topics.check();
     assert_eq!(patterns, topics.pattern_count(), "what is subscribed");
-    let Counts { publications, deliveries, mails } = topics.counts;
+    let Counts { publications, deliveries, mails, retained_refused } = topics.counts;
+    assert_eq!(stats.retained_refused, retained_refused, "what was not retained");
     let counted = (stats.publications, stats.deliveries, stats.mails);
     assert_eq!(counted, (publications, deliveries, mails), "what was published");
     assert_eq!((stats.opened, stats.ended.total()), (totals.opened, totals.closed));

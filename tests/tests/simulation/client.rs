@@ -33,6 +33,8 @@ pub(crate) struct Client {
     after: Vec<u8>,
     /// It answers neither pings nor a close frame.
     pub(crate) mute: bool,
+    /// Bytes of its messages, so that none is taken for a post that is empty.
+    pub(crate) size_min: usize,
     /// It is to be told of the end of the server, and to answer.
     pub(crate) stays: bool,
 }
@@ -63,6 +65,7 @@ impl Client {
         let books = simulation.handler();
         let number = books.ledgers.len();
         books.ledgers.push(Default::default());
+        let size_min = usize::from(books.talk > 0);
         let workspace = Workspace::new(Limits::default()).with_masking_keys(|| [9, 8, 7, 6]);
         let mut client = Self {
             peer: simulation.connect_from(address),
@@ -80,6 +83,7 @@ impl Client {
             closed: None,
             after: Vec::new(),
             mute: false,
+            size_min,
             stays: false,
         };
         let mut bytes = Vec::new();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use ringwire::simulation::{Faults, Simulation};
-use ringwire::topic::{Pattern, TopicLimits};
+use ringwire::topic::{Pattern, RetainedLimits, TopicLimits};
 use ringwire::{
     Compression, Config, ConnectionId, HandleError, Limits, OwnedMessage, SlowConsumer,
 };
@@ -13,7 +13,7 @@ use ringwire_protocol::deflate::Offer;
 
 use crate::books::{Books, policy};
 use crate::chance::Chance;
-use crate::check::{Missing, check, check_end, check_stats, dropped_at_once, missing};
+use crate::check::{Missing, check, check_end, check_stats, dropped_at_once, missing, notices};
 use crate::client::{Client, Stage};
 use crate::door::Door;
 use crate::topics::Mail;
@@ -30,6 +30,9 @@ pub(crate) struct Run {
     outside: usize,
     /// Connections that are no more, whose names another may bear if anything is wrong.
     gone: Vec<(usize, ConnectionId)>,
+    /// Messages that did not come to those who are no more, and notices that did.
+    gone_missing: u64,
+    gone_told: u64,
     door: Door,
     /// Turns in which clients act. Some runs end earlier than others.
     turns: Range<usize>,
@@ -104,6 +107,8 @@ impl Run {
             config,
             outside: 0,
             gone: Vec::new(),
+            gone_missing: 0,
+            gone_told: 0,
             door,
             turns: 0..TURNS,
             clients_max: CLIENTS_MAX,
@@ -169,13 +174,15 @@ impl Run {
         let serves = self.simulation.turn_with(Books::read_mail).unwrap();
         check_stats(&mut self.simulation);
         self.door.check(self.simulation.elapsed(), self.simulation.handler().totals.asked);
-        let Self { simulation, clients, gone, .. } = self;
+        let Self { simulation, clients, gone, gone_missing, gone_told, .. } = self;
         clients.retain_mut(|client| {
             client.pump(simulation);
             let has_closed = simulation.has_closed(client.peer);
             if has_closed {
                 let ledger = std::mem::take(&mut simulation.handler().ledgers[client.number]);
                 check_end(client, &ledger);
+                *gone_missing += missing(client, &ledger).all;
+                *gone_told += notices(client);
                 gone.extend(ledger.id.map(|id| (client.number, id)));
             }
             !has_closed
@@ -268,15 +275,36 @@ impl Run {
             turns += 1;
         }
         let mut lost = 0;
+        let mut unexplained = 0;
         for client in &self.clients {
             let ledger = &self.simulation.handler().ledgers[client.number];
-            check(client, ledger);
-            let Missing { all, taken } = missing(client, ledger);
+            check(client, ledger, true);
+            let Missing { all, taken, irreplaceable } = missing(client, ledger);
             assert!(taken <= ledger.dropped, "{taken} messages are missing");
             lost += all - ledger.dropped;
+            unexplained += irreplaceable.saturating_sub(ledger.dropped);
         }
+        // The newest of each topic and key came, unless it was dropped.
         let dropped = dropped_at_once(&mut self.simulation);
-        assert!(lost <= dropped, "{lost} are missing of what came by mail, {dropped} dropped");
+        assert!(unexplained <= dropped, "{unexplained} did not come, {dropped} dropped");
+        let conflated = self.simulation.stats().messages_conflated;
+        let known = dropped + conflated;
+        assert!(lost <= known, "{lost} did not come, {dropped} dropped, {conflated} replaced");
+        self.check_losses();
+    }
+
+    /// Whatever was counted as dropped or replaced did not come.
+    fn check_losses(&mut self) {
+        let (mut all, mut told) = (self.gone_missing, self.gone_told);
+        for client in &self.clients {
+            all += missing(client, &self.simulation.handler().ledgers[client.number]).all;
+            told += notices(client);
+        }
+        let refused = self.simulation.handler().totals.refused;
+        let stats = self.simulation.stats();
+        let counted = stats.messages_dropped - refused + stats.messages_conflated;
+        assert!(counted <= all, "{counted} are counted as lost, and {all} did not come");
+        assert!(told <= stats.gaps_told, "{told} gaps are told, {} counted", stats.gaps_told);
     }
 
     /// What is still to come, for the first client for which something is.
@@ -382,6 +410,7 @@ impl Run {
         }
         let totals = self.simulation.handler().totals;
         assert_eq!(totals.opened, totals.closed, "each connection that opens closes");
+        self.check_losses();
     }
 }
 
@@ -448,6 +477,12 @@ fn config_served(chance: &mut Chance) -> Config {
         idle_timeout: chance.once_in(4).then_some(Duration::from_secs(60)),
         slow_consumer,
         compression,
+        spin: chance.of(&[Duration::ZERO, Duration::from_micros(50)]),
+        measure_latency: chance.once_in(3),
+        retained: RetainedLimits {
+            count_max: chance.of(&[2, 5, 1000]),
+            ..RetainedLimits::default()
+        },
         mailbox_size: chance.of(&[1, 7, 1000]),
         mailbox_bytes_max: chance.of(&[10_000, Config::default().mailbox_bytes_max]),
         topics: TopicLimits {

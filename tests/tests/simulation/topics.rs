@@ -1,13 +1,16 @@
-//! Who has subscribed what, as a table that is searched line by line, and the mail that has been
-//! taken and not read.
+//! Who has subscribed what and how, as a table that is searched line by line, the last values, and
+//! the mail that has been taken and not read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use ringwire::topic::{SubscribeError, TopicLimits};
-use ringwire::{Config, OwnedMessage};
+use ringwire::{Config, OwnedMessage, SlowConsumer};
 
 use crate::chance::Chance;
+
+/// A topic and a key.
+pub(crate) type Name = (&'static str, &'static str);
 
 /// What is published to. Some of it is matched by several patterns, and some by none.
 pub(crate) const TOPICS: [&str; 7] = ["a", "b", "a.b", "a.c", "b.b", "a.b.c", "c.d.e.f"];
@@ -16,10 +19,17 @@ pub(crate) const TOPICS: [&str; 7] = ["a", "b", "a.b", "a.c", "b.b", "a.b.c", "c
 pub(crate) const PATTERNS: [&str; 11] =
     ["a", "a.b", "a.c", "a.*", "*.b", "*", "*.*", ">", "a.>", "a.b.c", "*.*.>"];
 
+/// What is published of within a topic.
+pub(crate) const KEYS: [&str; 4] = ["", "", "k", "l"];
+
 /// The table, by the numbers of the clients.
 pub(crate) struct Topics {
     limits: TopicLimits,
-    subscribed: BTreeMap<usize, BTreeSet<&'static str>>,
+    /// With the policy of each subscription that has one.
+    subscribed: BTreeMap<usize, BTreeMap<&'static str, Option<SlowConsumer>>>,
+    /// The last values.
+    retained: BTreeMap<Name, OwnedMessage>,
+    retained_max: usize,
     /// In the order in which it was taken.
     mail: Vec<Mail>,
     /// How many mails may be taken until they are read.
@@ -28,6 +38,8 @@ pub(crate) struct Topics {
     has_room: bool,
     /// What the next message says.
     number: usize,
+    /// How many have been cleared. Each is cleared by a message that no other resembles.
+    cleared: usize,
     /// How many subscribers a topic has, as often as that was asked, and what was answered.
     expected: Vec<usize>,
     counted: Arc<Mutex<Vec<usize>>>,
@@ -40,6 +52,7 @@ pub(crate) struct Counts {
     pub(crate) publications: u64,
     pub(crate) deliveries: u64,
     pub(crate) mails: u64,
+    pub(crate) retained_refused: u64,
 }
 
 /// What a worker has been asked.
@@ -55,8 +68,9 @@ pub(crate) enum Mail {
 
 /// A message for whoever has subscribed its topic when it is read.
 pub(crate) struct Publication {
-    pub(crate) topic: &'static str,
+    pub(crate) name: Name,
     pub(crate) message: OwnedMessage,
+    pub(crate) is_retained: bool,
     pub(crate) except: Option<usize>,
 }
 
@@ -65,10 +79,13 @@ impl Topics {
         Self {
             limits: config.topics,
             subscribed: BTreeMap::new(),
+            retained: BTreeMap::new(),
+            retained_max: config.retained.count_max,
             mail: Vec::new(),
             mail_max: config.mailbox_size,
             has_room: config.mailbox_bytes_max == Config::default().mailbox_bytes_max,
             number: 0,
+            cleared: 0,
             expected: Vec::new(),
             counted: Arc::default(),
             counts: Counts::default(),
@@ -83,16 +100,26 @@ impl Topics {
         if chance.once_in(2) { text.into() } else { text.into_bytes().into() }
     }
 
-    /// What the engine must say to a subscription of a connection that is open.
+    /// A message that clears a last value, as long as there is one that no other resembles.
+    pub(crate) fn empty(&mut self) -> Option<OwnedMessage> {
+        let empty = [String::new().into(), Vec::new().into()].into_iter().nth(self.cleared);
+        self.cleared += 1;
+        empty
+    }
+
+    /// What the engine must say to a subscription of a connection that is open, unless it lacks the
+    /// room for a snapshot.
     pub(crate) fn subscribe(
         &mut self,
         client: usize,
         pattern: &'static str,
+        policy: Option<SlowConsumer>,
     ) -> Result<bool, SubscribeError> {
-        let is_known = self.subscribed.values().any(|own| own.contains(pattern));
+        let is_known = self.subscribed.values().any(|own| own.contains_key(pattern));
         let patterns = self.pattern_count();
         let own = self.subscribed.entry(client).or_default();
-        if own.contains(pattern) {
+        if let Some(known) = own.get_mut(pattern) {
+            *known = policy;
             return Ok(false);
         }
         if own.len() >= self.limits.subscriptions_max {
@@ -101,12 +128,13 @@ impl Topics {
         if !is_known && patterns >= self.limits.patterns_max {
             return Err(SubscribeError::TooManyPatterns);
         }
-        Ok(own.insert(pattern))
+        own.insert(pattern, policy);
+        Ok(true)
     }
 
     /// What it must say when one is taken back.
     pub(crate) fn unsubscribe(&mut self, client: usize, pattern: &str) -> bool {
-        self.subscribed.get_mut(&client).is_some_and(|own| own.remove(pattern))
+        self.subscribed.get_mut(&client).is_some_and(|own| own.remove(pattern).is_some())
     }
 
     /// A connection has ended.
@@ -116,18 +144,50 @@ impl Topics {
 
     /// Different patterns that are subscribed.
     pub(crate) fn pattern_count(&self) -> usize {
-        self.subscribed.values().flatten().collect::<BTreeSet<_>>().len()
+        self.subscribed.values().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>().len()
     }
 
     /// Whom a message to this topic reaches.
     pub(crate) fn subscribers(&self, topic: &str) -> Vec<usize> {
-        let found: BTreeSet<&str> =
-            self.subscribed.values().flatten().copied().filter(|it| matches(it, topic)).collect();
+        let subscribed = self.subscribed.values().flat_map(BTreeMap::keys);
+        let found: BTreeSet<&str> = subscribed.copied().filter(|it| matches(it, topic)).collect();
         if found.len() > self.limits.matches_max {
             return Vec::new();
         }
         let subscribed = self.subscribed.iter();
-        subscribed.filter(|(_, own)| !own.is_disjoint(&found)).map(|(client, _)| *client).collect()
+        let reached = subscribed.filter(|(_, own)| own.keys().any(|it| found.contains(it)));
+        reached.map(|(client, _)| *client).collect()
+    }
+
+    /// The policy of the subscription that brings a client this topic: of the most special one.
+    pub(crate) fn policy(&self, client: usize, topic: &str) -> Option<SlowConsumer> {
+        let own = self.subscribed.get(&client).into_iter().flatten();
+        let matching = own.filter(|(pattern, _)| matches(pattern, topic));
+        matching.min_by_key(|(pattern, _)| specialty(pattern)).and_then(|(_, policy)| *policy)
+    }
+
+    /// The last value of a topic and key.
+    pub(crate) fn last_value(&self, name: Name) -> Option<&OwnedMessage> {
+        self.retained.get(&name)
+    }
+
+    /// The last values that match, in the order in which a snapshot has them.
+    pub(crate) fn snapshot(&self, pattern: &str) -> Vec<OwnedMessage> {
+        let values = self.retained.iter().filter(|((topic, _), _)| matches(pattern, topic));
+        values.map(|(_, value)| value.clone()).collect()
+    }
+
+    /// A post is the last value from now on, unless there are too many.
+    fn retain(&mut self, name: Name, message: &OwnedMessage) {
+        self.retained.remove(&name);
+        if message.payload().as_bytes().is_empty() {
+            return;
+        }
+        if self.retained.len() < self.retained_max {
+            self.retained.insert(name, message.clone());
+        } else {
+            self.counts.retained_refused += 1;
+        }
     }
 
     /// Mail has been taken, or not.
@@ -159,22 +219,25 @@ impl Topics {
 
     /// The mail is read, and these are the messages that come of it, each with its client, in the
     /// order in which they are sent.
-    pub(crate) fn read(&mut self) -> Vec<(usize, OwnedMessage)> {
+    pub(crate) fn read(&mut self) -> Vec<(usize, OwnedMessage, Option<Name>)> {
         let mut sent = Vec::new();
         for mail in std::mem::take(&mut self.mail) {
             self.counts.mails += 1;
             match mail {
-                Mail::Publish(Publication { topic, message, except }) => {
+                Mail::Publish(Publication { name, message, is_retained, except }) => {
                     self.counts.publications += 1;
-                    for client in self.subscribers(topic) {
+                    for client in self.subscribers(name.0) {
                         if Some(client) != except {
                             self.counts.deliveries += 1;
-                            sent.push((client, message.clone()));
+                            sent.push((client, message.clone(), Some(name)));
                         }
+                    }
+                    if is_retained {
+                        self.retain(name, &message);
                     }
                 }
                 Mail::Send(clients, message) => {
-                    sent.extend(clients.into_iter().map(|client| (client, message.clone())));
+                    sent.extend(clients.into_iter().map(|client| (client, message.clone(), None)));
                 }
                 Mail::Count(topic) => self.expected.push(self.subscribers(topic).len()),
                 Mail::Other => {}
@@ -182,6 +245,16 @@ impl Topics {
         }
         sent
     }
+}
+
+/// What is smaller is more special: token by token, one that is named before `*` before `>`.
+fn specialty(pattern: &str) -> Vec<u8> {
+    let rank = |token| match token {
+        ">" => 2,
+        "*" => 1,
+        _ => 0,
+    };
+    pattern.split('.').map(rank).collect()
 }
 
 /// Whether a pattern means this topic: token by token.
