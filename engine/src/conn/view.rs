@@ -22,11 +22,12 @@ use crate::timer::Time;
 pub enum Sent {
     /// It is on its way.
     Queued,
-    /// It is on its way, behind more than [`Config::outbox_high`] bytes: `drain` will say when
-    /// there is room again.
+    /// It is on its way, behind more than [`Config::outbox_high`](crate::Config::outbox_high)
+    /// bytes: `drain` will say when there is room again.
     Backlogged,
-    /// It was dropped: with it there would be more than [`Config::outbox_size_max`] bytes, or than
-    /// the policy for [slow consumers](SlowConsumer) grants.
+    /// It was dropped: with it there would be more than
+    /// [`Config::outbox_size_max`](crate::Config::outbox_size_max) bytes, or than the policy for
+    /// [slow consumers](SlowConsumer) grants.
     Dropped,
     /// It was dropped: the closing handshake has begun.
     Closed,
@@ -113,7 +114,7 @@ impl<S> Connection<'_, S> {
 
     /// Sends a fragment of a message; `fin` marks its last. All have the kind of the first, and no
     /// other message may come between: what is published meanwhile, or sent through a
-    /// [`Handle`], does not reach this connection and is counted as dropped.
+    /// [`Handle`](crate::Handle), does not reach this connection and is counted as dropped.
     pub fn send_fragment<'m>(&mut self, fragment: impl Into<Payload<'m>>, fin: bool) -> Sent {
         let fragment = fragment.into();
         let kind = if fin { Kind::Message } else { Kind::Part };
@@ -140,7 +141,7 @@ impl<S> Connection<'_, S> {
     }
 
     /// Sends a ping of at most 125 bytes. The engine sends its own as well
-    /// ([`Config::ping_interval`]).
+    /// ([`Config::ping_interval`](crate::Config::ping_interval)).
     pub fn ping(&mut self, payload: &[u8]) -> Sent {
         // A ping is no message: a connection that only pings is idle.
         let last_message = self.link.last_message;
@@ -152,8 +153,8 @@ impl<S> Connection<'_, S> {
     }
 
     /// Sends a ping whose pong sets [`Connection::round_trip`]. The engine does so itself whenever
-    /// the peer has been silent for [`Config::ping_interval`]; one that never is silent is measured
-    /// only here.
+    /// the peer has been silent for [`Config::ping_interval`](crate::Config::ping_interval); one
+    /// that never is silent is measured only here.
     pub fn measure_round_trip(&mut self) -> Sent {
         let before = self.link.round_trip;
         let payload = self.link.round_trip.ping(self.key, self.shared.now, self.shared.secret);
@@ -250,7 +251,8 @@ impl<S> Connection<'_, S> {
         self.link.buffered()
     }
 
-    /// Sets what is done if this peer is a slow consumer, in place of [`Config::slow_consumer`].
+    /// Sets what is done if this peer is a slow consumer, in place of
+    /// [`Config::slow_consumer`](crate::Config::slow_consumer).
     ///
     /// # Errors
     /// [`Misuse::CloseCode`] for a code that cannot be sent.
