@@ -43,7 +43,7 @@ impl Config {
     ///               + outbox_size_max, where messages compress  the message being compressed
     ///               + 3 × retained.size_max                   last values, their names and frames
     ///               + 264 × retained.count_max                and their places
-    ///               + patterns_max × 4616 bytes               what is subscribed, by patterns
+    ///               + patterns_max × 6008 bytes               what is subscribed, by patterns
     ///               + 3 MB, where latencies are measured
     ///               + queues and lists
     ///   connection  = its slot with the handler's state, its deadline
@@ -52,7 +52,7 @@ impl Config {
     ///               + 2 × (outbox_size_max + 64 KiB + 2 × buffers × buffer_size)
     ///               + 2 × outbox_size_max                     the queue of a slow consumer
     ///               + 2 × 2 × buffers × buffer_size           what is kept while it is paused
-    ///               + 37 × subscriptions_max + 158 bytes      what it subscribes
+    ///               + 58 × subscriptions_max + 188 bytes      what it subscribes
     ///               + 551 KiB, where messages compress        its windows
     ///   handshake   = 2 × (head_size_max + buffer_size)
     /// ```
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn subscriptions_are_what_the_documentation_says() {
         let (pattern, subscriber) = (Topics::<Key>::PATTERN_SIZE, Topics::<Key>::SUBSCRIBER_SIZE);
-        assert_eq!((pattern, subscriber, Topics::<Key>::SUBSCRIPTION_SIZE), (4616, 158, 37));
+        assert_eq!((pattern, subscriber, Topics::<Key>::SUBSCRIPTION_SIZE), (6008, 188, 58));
     }
 
     #[test]

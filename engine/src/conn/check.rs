@@ -87,6 +87,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let mut openings_count = 0;
         let mut places = Vec::new();
         let mut addresses: HashMap<Place, IpAddr> = HashMap::new();
+        let mut of_addresses: HashMap<IpAddr, Place> = HashMap::new();
         for key in keys {
             let Some(peer) = slots.at(*key) else { continue };
             let is_opening = matches!(peer.stage, Stage::Opening(_));
@@ -100,6 +101,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 let address = address.ip().to_canonical();
                 let known = addresses.insert(place, address);
                 assert!(known.is_none_or(|known| known == address), "{known:?} is {address}");
+                let known = of_addresses.insert(address, place);
+                assert!(known.is_none_or(|known| known == place), "{address} has two places");
             }
         }
         let config = self.shared.config();
