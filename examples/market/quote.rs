@@ -23,8 +23,9 @@
 //! | 32 | 4 | last, in ticks |
 //! | 36 | 4 | zero |
 //!
-//! The sequence counts the quotes of the instrument from 1, one by one: a client that misses some
-//! has been slower than the market.
+//! The sequence counts the quotes of the instrument from 1, one by one. A client that misses some
+//! has been slower than the market, or its worker was: `quotes_refused` in `/metrics` counts those
+//! that a full mailbox did not take.
 
 use std::fmt::Write;
 
