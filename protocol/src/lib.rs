@@ -27,17 +27,26 @@
 //! | [`mask`] | masking, one file per instruction set |
 //! | [`utf8`] | validation that may stop and go on anywhere, one file per instruction set |
 //! | [`deflate`] | `permessage-deflate` (RFC 7692): negotiation, compressor, decompressor |
+//! | `copy` | of what may be large |
 //! | `message`, `pieces` | fragments put together, or handed over in chunks, within limits |
 //! | `receiver`, `sender` | the two halves |
 //! | `prepared` | one message for many connections |
 //! | `closing` | the closing handshake as one state machine |
 //! | `event`, `error`, `limits`, `workspace` | what passes between the caller and the halves |
+//! | `shelf` | large buffers between two messages |
 //! | `traffic` | what is counted of it |
+//!
+//! # A server
+//!
+//! All of one that blocks, for who wants no engine: `cargo run --example blocking`.
+//!
+#![doc = concat!("```no_run\n", include_str!("../examples/blocking.rs"), "```")]
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 extern crate alloc;
 
 mod closing;
+mod copy;
 pub mod deflate;
 mod error;
 mod event;
@@ -50,6 +59,7 @@ mod pieces;
 mod prepared;
 mod receiver;
 mod sender;
+mod shelf;
 mod traffic;
 pub mod utf8;
 mod workspace;
@@ -61,7 +71,7 @@ pub use frame::Role;
 pub use frame::close::Close;
 pub use limits::Limits;
 pub use prepared::{Frame, Frames, Prepared, PreparedRun};
-pub use receiver::Receiver;
+pub use receiver::{Burst, Receiver};
 pub use sender::Sender;
 pub use traffic::Traffic;
 pub use workspace::Workspace;

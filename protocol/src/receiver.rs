@@ -2,23 +2,27 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::deflate::{Agreed, Inflating};
-use crate::event::{Chunk, Event, Message};
+use crate::event::{Chunk, Event};
 use crate::frame::close::Close;
-use crate::frame::header::{Header, SIZE_MAX};
+use crate::frame::header::Header;
 use crate::frame::{Opcode, Role};
 use crate::message::{Assembler, Kind, Place, Portion};
 use crate::pieces::Outlook;
 use crate::sender::Sender;
 use crate::{Limits, Violation, Workspace, mask};
 
+mod filled;
 mod inflated;
 mod pulled;
 mod quick;
 mod streaming;
 
-use pulled::{Frame, Look, Pulled, Stage, Wrong, advance, message};
+pub use quick::Burst;
+
+use pulled::{Begun, Control, Frame, Look, Pulled, Stage, Wrong, advance, message, message_masked};
 
 /// The receiving half of a connection.
 ///
@@ -53,14 +57,8 @@ pub struct Receiver {
     /// Whether messages that begin are handed over in chunks.
     streams: bool,
     stage: Stage,
-    /// The start of a header that has not arrived whole. `header_size < SIZE_MAX`.
-    header: [u8; SIZE_MAX],
-    header_size: u8,
     /// The message that comes in pieces, put together or handed over in chunks.
     assembler: Assembler,
-    /// The payload of a control frame that comes in pieces, at most 125 bytes, as if it were a
-    /// message.
-    control: Assembler,
     /// Where compression was negotiated.
     inflating: Option<Box<Inflating>>,
     /// Bytes of the stream before the next frame: the end of the one whose payload is arriving.
@@ -76,10 +74,7 @@ impl Receiver {
             role,
             streams: false,
             stage: Stage::Header,
-            header: [0; SIZE_MAX],
-            header_size: 0,
             assembler: Assembler::new(),
-            control: Assembler::new(),
             inflating: None,
             offset: 0,
         }
@@ -108,7 +103,7 @@ impl Receiver {
     #[must_use]
     pub fn with_deflate(mut self, agreed: &Agreed, ratio_max: u32) -> Self {
         let takeover = agreed.takeover(self.role.peer());
-        self.inflating = Some(Box::new(Inflating::new(takeover, ratio_max)));
+        self.inflating = Some(Box::new(Inflating::new(*agreed, takeover, ratio_max)));
         self
     }
 
@@ -159,13 +154,10 @@ impl Receiver {
         workspace: &mut Workspace,
         out: &mut Vec<u8>,
     ) -> Option<Event<'e>> {
-        if sender.reads()
-            && let Some((kind, payload)) = self.pull_quick(input, workspace)
+        if let Some(mut burst) = self.burst()
+            && let Some(message) = burst.next(input, sender, workspace)
         {
-            return Some(match self.whole(kind, payload) {
-                Ok(event) => event,
-                Err(violation) => fail(violation, sender, workspace, out),
-            });
+            return Some(Event::Message(message));
         }
         self.next_any(input, sender, workspace, out)
     }
@@ -203,25 +195,42 @@ impl Receiver {
     #[must_use]
     pub const fn is_between_messages(&self) -> bool {
         match self.stage {
-            Stage::Header | Stage::ControlDelivered => {
-                self.header_size == 0 && !self.assembler.is_active()
-            }
-            Stage::Payload(_) => false,
+            Stage::Header | Stage::ControlDelivered(_) => !self.assembler.is_active(),
+            Stage::HeaderBegun(_) | Stage::Payload(_) | Stage::Control(_) => false,
             Stage::MessageDelivered | Stage::Over => true,
         }
     }
 
     /// Whether [`next`](Self::next) may have an event though no more bytes have arrived: a
-    /// compressed message is decompressed as events are pulled. After [`Event::Inflated`] it may.
+    /// compressed message is decompressed as events are pulled. After [`Event::Inflated`] it may,
+    /// and after [`Receiver::restore`].
     #[must_use]
     pub fn holds_more(&self) -> bool {
-        self.inflating.as_ref().is_some_and(|inflating| inflating.holds_more())
+        self.assembler.appended_size() > 0
+            || self.inflating.as_ref().is_some_and(|inflating| inflating.holds_more())
+    }
+
+    /// What [`Receiver::with_deflate`] was given, if it was.
+    #[must_use]
+    pub fn deflate(&self) -> Option<(Agreed, u32)> {
+        self.inflating.as_ref().map(|inflating| inflating.agreed())
+    }
+
+    /// Whether messages to come may refer to what those before have held, so that no other receiver
+    /// could go on: the peer keeps its window from message to message, and has compressed one.
+    #[must_use]
+    pub fn holds_window(&self) -> bool {
+        self.inflating.as_ref().is_some_and(|inflating| inflating.holds_window())
     }
 
     /// Bytes that it has allocated for what is arriving, without compressors.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.assembler.allocated() + self.control.allocated()
+        let control = match self.stage {
+            Stage::Control(_) | Stage::ControlDelivered(_) => size_of::<Control>(),
+            _ => 0,
+        };
+        self.assembler.allocated() + control
     }
 
     /// The connection has ended: what the receiver holds goes to other connections of `workspace`.
@@ -244,12 +253,12 @@ impl Receiver {
             Pulled::Inflated(kind, size, place) => {
                 return self.chunk_inflated(kind, size, place);
             }
-            Pulled::Whole(kind, bytes) => return self.whole(kind, bytes),
+            Pulled::Whole(kind, bytes, key) => return self.whole(kind, bytes, key),
             Pulled::Inflating(size) => return Ok(Event::Inflated(size)),
             Pulled::Control(opcode, payload) => (opcode, payload),
-            Pulled::ControlGathered(opcode) => match self.control.finish()? {
-                Message::Binary(payload) => (opcode, payload),
-                Message::Text(text) => (opcode, text.into_bytes()),
+            Pulled::ControlGathered(opcode) => match &self.stage {
+                Stage::ControlDelivered(control) => (opcode, control.payload()),
+                _ => (opcode, &[]),
             },
             Pulled::Gathered | Pulled::Nothing | Pulled::Absorbed => {
                 return Ok(Event::Message(self.assembler.finish()?));
@@ -281,11 +290,20 @@ impl Receiver {
         }
     }
 
-    /// A message that is lent where it arrived.
+    /// A message that is lent where it arrived, masked with `key` if that is there.
     #[inline]
-    fn whole<'e>(&mut self, kind: Kind, bytes: &'e mut [u8]) -> Result<Event<'e>, Violation> {
+    fn whole<'e>(
+        &mut self,
+        kind: Kind,
+        bytes: &'e mut [u8],
+        key: Option<[u8; 4]>,
+    ) -> Result<Event<'e>, Violation> {
         let size = bytes.len();
-        match message(kind, bytes) {
+        let message = match key {
+            Some(key) => message_masked(kind, bytes, key),
+            None => message(kind, bytes),
+        };
+        match message {
             Ok(part) if self.streams => {
                 Ok(Event::Chunk(Chunk { part, is_first: true, is_last: true }))
             }
@@ -326,32 +344,39 @@ impl Receiver {
         input: &mut &'i mut [u8],
         workspace: &mut Workspace,
     ) -> Result<Pulled<'i>, Violation> {
-        match self.stage {
-            Stage::Header | Stage::MessageDelivered | Stage::ControlDelivered => {
-                let arrived = usize::from(self.header_size) + input.len();
-                let Some(header) = self.pull_header(input)? else { return Ok(Pulled::Nothing) };
-                let size = arrived - input.len();
-                self.pull_frame(header, size, input, workspace)
-            }
-            Stage::Payload(frame) => self.pull_payload(frame, input, workspace),
+        let begun_size = match &self.stage {
+            Stage::Payload(frame) => return self.pull_payload(*frame, input, workspace),
+            Stage::Control(_) => return Ok(self.pull_control(input)),
             Stage::Over => {
                 *input = &mut [];
-                Ok(Pulled::Nothing)
+                return Ok(Pulled::Nothing);
             }
-        }
+            Stage::HeaderBegun(begun) => usize::from(begun.size),
+            Stage::Header | Stage::MessageDelivered | Stage::ControlDelivered(_) => 0,
+        };
+        let arrived = begun_size + input.len();
+        let Some(header) = self.pull_header(begun_size, input)? else {
+            return Ok(Pulled::Nothing);
+        };
+        let size = arrived - input.len();
+        self.pull_frame(header, size, input, workspace)
     }
 
-    /// Takes a header from the input, put together where its start came earlier.
+    /// Takes a header from the input, put together where `begun_size` bytes of it came earlier.
     #[inline]
-    fn pull_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
-        if self.header_size == 0 {
+    fn pull_header(
+        &mut self,
+        begun_size: usize,
+        input: &mut &mut [u8],
+    ) -> Result<Option<Header>, Violation> {
+        if begun_size == 0 {
             match self.decode(input)? {
                 Some((header, size)) => {
                     advance(input, size);
                     return Ok(Some(header));
                 }
                 None if input.is_empty() => return Ok(None),
-                None => {}
+                None => self.stage = Stage::HeaderBegun(Begun::default()),
             }
         }
         self.pull_header_split(input)
@@ -364,17 +389,14 @@ impl Receiver {
 
     #[cold]
     fn pull_header_split(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
+        let (role, inflates) = (self.role.peer(), self.inflating.is_some());
+        let Stage::HeaderBegun(begun) = &mut self.stage else { return Ok(None) };
         while let Some((&mut byte, _)) = input.split_first_mut() {
-            let at = usize::from(self.header_size);
-            // A header that is not whole is shorter than the longest one.
-            if let Some(slot) = self.header.get_mut(at) {
-                *slot = byte;
-            }
             advance(input, 1);
-            self.header_size += 1;
-            let gathered = &self.header[..=at];
-            if let Some((header, _)) = self.decode(gathered)? {
-                self.header_size = 0;
+            let decoded =
+                begun.push(byte, |bytes| Header::decode_negotiated(bytes, role, inflates))?;
+            if let Some((header, _)) = decoded {
+                self.stage = Stage::Header;
                 return Ok(Some(header));
             }
         }
@@ -408,29 +430,43 @@ impl Receiver {
             (whole, opcode.is_control() || (fin && kind.is_some() && !compressed))
         {
             let payload = advance(input, length);
+            self.stage = Stage::Header;
+            if let Some(kind) = kind {
+                return Ok(Pulled::Whole(kind, payload, masking_key));
+            }
             if let Some(key) = masking_key {
                 mask::apply(payload, key, 0);
             }
-            self.stage = Stage::Header;
-            return Ok(match kind {
-                Some(kind) => Pulled::Whole(kind, payload),
-                None => Pulled::Control(opcode, payload),
-            });
-        }
-        if opcode.is_control() {
-            self.control.begin(Some(Kind::Binary), false, workspace);
-        } else {
-            self.assembler.begin(kind, self.streams, workspace);
-            if let (true, Some(inflating)) = (compressed, &mut self.inflating) {
-                inflating.begin(workspace);
-            }
+            return Ok(Pulled::Control(opcode, payload));
         }
         let frame = Frame { remaining: length, masking_key, phase: 0, fin, opcode };
+        if opcode.is_control() {
+            self.stage = Stage::Control(Box::new(Control::new(frame)));
+            return Ok(self.pull_control(input));
+        }
+        self.assembler.begin(kind, self.streams, workspace);
+        if let (true, Some(inflating)) = (compressed, &mut self.inflating) {
+            inflating.begin(workspace);
+        }
         self.stage = Stage::Payload(frame);
         self.pull_payload(frame, input, workspace)
     }
 
-    /// Takes the next piece of the payload of a frame that does not lie whole in the input, or
+    /// Takes the next piece of a control frame that does not lie whole in the input.
+    #[cold]
+    fn pull_control<'i>(&mut self, input: &mut &mut [u8]) -> Pulled<'i> {
+        let opcode = match &mut self.stage {
+            Stage::Control(control) => control.pull(input),
+            _ => None,
+        };
+        let Some(opcode) = opcode else { return Pulled::Nothing };
+        if let Stage::Control(control) = mem::replace(&mut self.stage, Stage::Header) {
+            self.stage = Stage::ControlDelivered(control);
+        }
+        Pulled::ControlGathered(opcode)
+    }
+
+    /// Takes the next piece of the payload of a data frame that does not lie whole in the input, or
     /// that belongs to a message of several.
     fn pull_payload<'i>(
         &mut self,
@@ -438,9 +474,7 @@ impl Receiver {
         input: &mut &'i mut [u8],
         workspace: &mut Workspace,
     ) -> Result<Pulled<'i>, Violation> {
-        if !frame.opcode.is_control()
-            && let Some(look) = self.look(&mut frame, input, workspace.limits())
-        {
+        if let Some(look) = self.look(&mut frame, input, workspace.limits()) {
             return match look {
                 Ok(look) => {
                     self.stage = look.stage(frame);
@@ -453,29 +487,32 @@ impl Receiver {
             };
         }
         let remaining = usize::try_from(frame.remaining).unwrap_or(usize::MAX);
+        if self.assembler.appended_size() > 0 {
+            return self.pull_filled(frame, remaining);
+        }
         let piece = advance(input, remaining.min(input.len()));
         frame.unmask(piece);
         let rest = remaining - piece.len();
-        if frame.opcode.is_control() {
-            self.control.push(piece, Outlook::Known(rest))?;
-        } else if let Err(error) = self.assembler.push(piece, Outlook::Known(rest)) {
+        let pushed = self.assembler.push(piece, Outlook::Known(rest), workspace.shelf());
+        if let Err(error) = pushed {
             return Err(self.violation_before_end(error.into(), remaining - error.offset));
         }
+        Ok(self.pulled(frame, rest))
+    }
+
+    /// What has been pulled of a frame that has `rest` bytes to come.
+    fn pulled<'i>(&mut self, mut frame: Frame, rest: usize) -> Pulled<'i> {
         if rest > 0 {
             frame.remaining = rest as u64;
             self.stage = Stage::Payload(frame);
-            return Ok(Pulled::Nothing);
-        }
-        if frame.opcode.is_control() {
-            self.stage = Stage::ControlDelivered;
-            return Ok(Pulled::ControlGathered(frame.opcode));
+            return Pulled::Nothing;
         }
         if frame.fin {
             self.stage = Stage::MessageDelivered;
-            return Ok(Pulled::Gathered);
+            return Pulled::Gathered;
         }
         self.stage = Stage::Header;
-        Ok(Pulled::Absorbed)
+        Pulled::Absorbed
     }
 
     /// Looks at the payload of a message that is handed over in chunks, or is compressed.
@@ -505,8 +542,12 @@ impl Receiver {
                     inflating.release(workspace);
                 }
             }
-            Stage::ControlDelivered => self.control.reset(workspace),
-            Stage::Header | Stage::Payload(_) | Stage::Over => return,
+            Stage::ControlDelivered(_) => {}
+            Stage::Header
+            | Stage::HeaderBegun(_)
+            | Stage::Payload(_)
+            | Stage::Control(_)
+            | Stage::Over => return,
         }
         self.stage = Stage::Header;
     }
@@ -524,8 +565,6 @@ impl Receiver {
             inflating.stop(workspace);
         }
         self.assembler.reset(workspace);
-        self.control.reset(workspace);
-        self.header_size = 0;
         self.stage = Stage::Over;
     }
 }

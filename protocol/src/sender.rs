@@ -11,7 +11,7 @@ use crate::frame::header::{CONTROL_SIZE_MAX, Header, SIZE_MAX};
 use crate::frame::{Opcode, Role};
 use crate::message::Kind;
 use crate::prepared::{Frame, Prepared, PreparedRun};
-use crate::{Misuse, Violation, Workspace, mask};
+use crate::{Misuse, Violation, Workspace, copy, mask};
 
 /// The sending half of a connection. It owns the closing handshake.
 ///
@@ -40,8 +40,14 @@ impl Sender {
     pub fn with_deflate(mut self, agreed: &Agreed, policy: &Policy) -> Self {
         let settings = policy.settings(agreed, self.role);
         let takeover = agreed.takeover(self.role);
-        self.deflating = Some(Box::new(Deflating::new(settings, takeover, policy.size_min)));
+        self.deflating = Some(Box::new(Deflating::new(settings, takeover, *policy)));
         self
+    }
+
+    /// How it compresses, if it may: the policy that [`Sender::with_deflate`] was given.
+    #[must_use]
+    pub fn deflate_policy(&self) -> Option<Policy> {
+        self.deflating.as_ref().map(|deflating| deflating.policy())
     }
 
     /// How far the closing handshake has come.
@@ -63,6 +69,21 @@ impl Sender {
         out: &mut Vec<u8>,
     ) -> Result<(), Misuse> {
         let payload = payload.into();
+        if self.is_plain() && payload.as_bytes().len() <= CONTROL_SIZE_MAX {
+            append_short(kind(payload).opcode(), payload.as_bytes(), out);
+            workspace.traffic.frames_sent += 1;
+            return Ok(());
+        }
+        self.message_any(payload, workspace, out)
+    }
+
+    #[inline(never)]
+    fn message_any(
+        &mut self,
+        payload: Payload<'_>,
+        workspace: &mut Workspace,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misuse> {
         self.check()?;
         let opcode = kind(payload).opcode();
         if self.deflating.is_some() {
@@ -180,6 +201,13 @@ impl Sender {
     pub fn check(&self) -> Result<(), Misuse> {
         self.may_send()?;
         if self.unfinished.is_some() { Err(Misuse::MessageUnfinished) } else { Ok(()) }
+    }
+
+    /// Whether a message can be sent now, and leaves as it is behind a header: neither masked nor
+    /// compressed.
+    #[must_use]
+    pub fn sends_plain(&self) -> bool {
+        self.role == Role::Server && self.deflating.is_none() && self.check().is_ok()
     }
 
     /// Whether [`Sender::prepared`] gives the frame that others have, too.
@@ -414,6 +442,14 @@ impl Sender {
         self.closing.on(Step::Receive).1 == Verdict::Proceed
     }
 
+    /// Whether a message is sent as it is, and nothing stands in its way.
+    #[inline]
+    const fn is_plain(&self) -> bool {
+        matches!((self.role, self.closing), (Role::Server, Closing::Open))
+            && self.unfinished.is_none()
+            && self.deflating.is_none()
+    }
+
     #[inline]
     fn may_send(&self) -> Result<(), Misuse> {
         match self.closing.on(Step::Send) {
@@ -479,6 +515,47 @@ impl Sender {
     }
 }
 
+/// Appends the frame of a message whose length fits the second byte, without a mask.
+///
+/// The payload is copied in the words in which a mask of the same length has written it: to read
+/// across two stores that are still under way stalls.
+#[inline]
+fn append_short(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    let [first, second] = Header::short(opcode, payload.len());
+    let (chunks, rest) = payload.as_chunks::<16>();
+    if let [chunk, chunks @ ..] = chunks {
+        let mut begin = [0; 18];
+        begin[0] = first;
+        begin[1] = second;
+        begin[2..].copy_from_slice(chunk);
+        out.extend_from_slice(&begin);
+        for chunk in chunks {
+            out.extend_from_slice(chunk);
+        }
+    } else {
+        out.extend_from_slice(&[first, second]);
+    }
+    let (chunks, rest) = rest.as_chunks::<8>();
+    if let [chunk, ..] = chunks {
+        out.extend_from_slice(chunk);
+    }
+    let (chunks, rest) = rest.as_chunks::<4>();
+    if let [chunk, ..] = chunks {
+        out.extend_from_slice(chunk);
+    }
+    if !rest.is_empty() {
+        append_bytes(rest, out);
+    }
+}
+
+/// Appends up to three bytes.
+#[inline(never)]
+fn append_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    for &byte in bytes.iter().take(3) {
+        out.push(byte);
+    }
+}
+
 #[inline]
 fn append(
     fin: bool,
@@ -491,7 +568,7 @@ fn append(
     out.reserve(SIZE_MAX + payload.len());
     Header { fin, compressed, opcode, masking_key, length: payload.len() as u64 }.encode(out);
     let start = out.len();
-    out.extend_from_slice(payload);
+    copy::append(out, payload);
     if let Some(key) = masking_key {
         mask::apply(&mut out[start..], key, 0);
     }

@@ -6,6 +6,7 @@ use core::fmt;
 
 use crate::deflate::Pool;
 use crate::message::{Assembly, Kind};
+use crate::shelf::Shelf;
 use crate::{Limits, Misuse, Traffic};
 
 /// Idle compressors and decompressors, up to 495 and 56 kilobytes each. Without takeover one of
@@ -19,7 +20,7 @@ const SPARE_COUNT_MAX: usize = 64;
 /// Bytes of the largest message that is taken the quick way: two bytes say how long it is.
 const QUICK_MAX: usize = 0xFFFF;
 
-/// Bytes of the largest buffer that is kept: what a rare, larger message took is given back.
+/// Bytes of the largest of these. Larger ones are kept apart.
 const SPARE_SIZE_MAX: usize = 64 << 10;
 
 /// The limits, the spare message buffers and, for clients, the masking keys of all connections that
@@ -37,6 +38,8 @@ pub struct Workspace {
     limits: Limits,
     /// Empty, each with some capacity. `spare.len() <= SPARE_COUNT_MAX`.
     spare: Vec<Vec<u8>>,
+    /// Larger ones.
+    shelf: Shelf,
     /// Messages that have ended, for their memory. `ended.len() <= SPARE_COUNT_MAX`.
     #[expect(clippy::vec_box, reason = "the boxes are what is kept: they pass to receivers")]
     ended: Vec<Box<Assembly>>,
@@ -53,11 +56,12 @@ const fn least(one: usize, other: usize) -> usize {
 }
 
 impl Workspace {
-    /// Bytes of the largest spare buffer: a message may begin in one, however short it is.
+    /// Bytes of the largest spare buffer in which a message may begin, however short it is.
     pub const SPARE_SIZE_MAX: usize = SPARE_SIZE_MAX;
 
     /// Bytes of everything that is kept between messages, but for compressors.
-    pub const SPARE_MAX: usize = SPARE_COUNT_MAX * (SPARE_SIZE_MAX + size_of::<Assembly>());
+    pub const SPARE_MAX: usize =
+        SPARE_COUNT_MAX * (SPARE_SIZE_MAX + size_of::<Assembly>()) + Shelf::SIZE_MAX;
 
     /// Compressors that are kept, and as many decompressors.
     pub const POOL_COUNT_MAX: usize = POOL_COUNT_MAX;
@@ -68,6 +72,7 @@ impl Workspace {
         Self {
             limits,
             spare: Vec::new(),
+            shelf: Shelf::new(),
             ended: Vec::new(),
             pool: Pool::new(POOL_COUNT_MAX),
             masking_keys: None,
@@ -107,7 +112,7 @@ impl Workspace {
     #[must_use]
     pub fn allocated(&self) -> usize {
         let spare: usize = self.spare.iter().map(Vec::capacity).sum();
-        spare + self.ended.len() * size_of::<Assembly>()
+        spare + self.shelf.size() + self.ended.len() * size_of::<Assembly>()
     }
 
     pub(crate) fn masking_key(&mut self) -> Result<[u8; 4], Misuse> {
@@ -148,10 +153,40 @@ impl Workspace {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Takes back what [`Workspace::take`] gave.
-    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
-        let kept = 1..=SPARE_SIZE_MAX;
-        if kept.contains(&buffer.capacity()) && self.spare.len() < SPARE_COUNT_MAX {
+    /// The larger buffers.
+    pub(crate) const fn shelf(&mut self) -> &mut Shelf {
+        &mut self.shelf
+    }
+
+    /// An empty buffer for `size` bytes, for what is to be sent: where many are needed, one that
+    /// has been used before and has at most twice that capacity. [`Workspace::give`] takes it back.
+    ///
+    /// ```
+    /// use ringwire_protocol::{Limits, Workspace};
+    ///
+    /// let mut workspace = Workspace::new(Limits::default());
+    /// let buffer = workspace.buffer(1 << 20);
+    /// let address = buffer.as_ptr();
+    /// workspace.give(buffer);
+    /// assert_eq!(workspace.buffer(1_000_000).as_ptr(), address);
+    /// ```
+    #[must_use]
+    pub fn buffer(&mut self, size: usize) -> Vec<u8> {
+        self.shelf.take(size).unwrap_or_else(|| Vec::with_capacity(size))
+    }
+
+    /// Gives back to the system what is kept of large buffers.
+    pub fn clear(&mut self) {
+        self.shelf.clear();
+    }
+
+    /// Takes a buffer that is needed no more, for its capacity.
+    pub fn give(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > SPARE_SIZE_MAX {
+            self.shelf.give(buffer);
+            return;
+        }
+        if buffer.capacity() > 0 && self.spare.len() < SPARE_COUNT_MAX {
             buffer.clear();
             self.spare.push(buffer);
         }
@@ -179,6 +214,8 @@ mod tests {
         workspace.give(Vec::with_capacity(SPARE_SIZE_MAX + 1));
         workspace.give(Vec::new());
         assert!(workspace.spare.is_empty());
+        assert_eq!(workspace.allocated(), SPARE_SIZE_MAX + 1);
+        workspace.clear();
         for _ in 0..2 * SPARE_COUNT_MAX {
             workspace.give(vec![1; 16]);
         }

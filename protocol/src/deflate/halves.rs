@@ -3,7 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Bounds, CompressError, Compressor, DecompressError, Decompressor, Flow, Settings};
+use super::{
+    Agreed, Bounds, CompressError, Compressor, DecompressError, Decompressor, Flow, Policy,
+    Settings,
+};
 use crate::utf8::InvalidUtf8;
 use crate::{Limits, Violation, Workspace};
 
@@ -14,6 +17,7 @@ use crate::{Limits, Violation, Workspace};
 /// the message may become.
 #[derive(Debug)]
 pub(crate) struct Inflating {
+    agreed: Agreed,
     takeover: bool,
     ratio_max: u32,
     /// Whether the message that is arriving is compressed.
@@ -31,8 +35,9 @@ pub(crate) struct Inflating {
 }
 
 impl Inflating {
-    pub(crate) const fn new(takeover: bool, ratio_max: u32) -> Self {
+    pub(crate) const fn new(agreed: Agreed, takeover: bool, ratio_max: u32) -> Self {
         Self {
+            agreed,
             takeover,
             ratio_max,
             is_active: false,
@@ -46,6 +51,16 @@ impl Inflating {
 
     pub(crate) const fn is_active(&self) -> bool {
         self.is_active
+    }
+
+    /// What it was made with.
+    pub(crate) const fn agreed(&self) -> (Agreed, u32) {
+        (self.agreed, self.ratio_max)
+    }
+
+    /// Whether what comes may refer to what has come before.
+    pub(crate) const fn holds_window(&self) -> bool {
+        self.takeover && self.decompressor.is_some()
     }
 
     pub(crate) fn begin(&mut self, workspace: &mut Workspace) {
@@ -164,7 +179,7 @@ const fn compressed_max(size: usize) -> usize {
 pub(crate) struct Deflating {
     settings: Settings,
     takeover: bool,
-    size_min: usize,
+    policy: Policy,
     /// Held between messages with takeover only, and not before the first compressed one.
     compressor: Option<Box<Compressor>>,
     /// Whether the message that is being sent in fragments is compressed.
@@ -172,8 +187,13 @@ pub(crate) struct Deflating {
 }
 
 impl Deflating {
-    pub(crate) const fn new(settings: Settings, takeover: bool, size_min: usize) -> Self {
-        Self { settings, takeover, size_min, compressor: None, is_active: false }
+    pub(crate) const fn new(settings: Settings, takeover: bool, policy: Policy) -> Self {
+        Self { settings, takeover, policy, compressor: None, is_active: false }
+    }
+
+    /// What it was made with.
+    pub(crate) const fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// Whether a message's payload depends on those before it.
@@ -188,7 +208,7 @@ impl Deflating {
 
     /// Whether a message of `size` bytes is worth compressing.
     pub(crate) const fn takes(&self, size: usize) -> bool {
-        size >= self.size_min
+        size >= self.policy.size_min
     }
 
     /// Appends the compressed payload to `out`. `false`, with `out` to be ignored, where the

@@ -41,9 +41,10 @@ impl Accept<'_> {
     /// Then `out` is as it was.
     pub fn encode(&self, upgrade: &Upgrade<'_, '_>, out: &mut Vec<u8>) -> Result<(), Misuse> {
         self.check(upgrade)?;
-        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-        out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\n");
-        write_header(out, "Sec-WebSocket-Accept", &upgrade.key().accept());
+        out.reserve(SIZE);
+        out.extend_from_slice(BEGINNING);
+        out.extend_from_slice(&upgrade.key().accept());
+        out.extend_from_slice(b"\r\n");
         if let Some(subprotocol) = self.subprotocol {
             write_header(out, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
@@ -88,6 +89,13 @@ pub(super) fn check_extensions(text: &str) -> Result<impl Iterator<Item = &str>,
     }
     Ok(list().map_while(Result::ok).map(|extension| extension.name))
 }
+
+/// The answer up to the proof.
+const BEGINNING: &[u8; 97] = b"HTTP/1.1 101 Switching Protocols\r\n\
+    Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+
+/// Bytes of an answer without anything that the caller chooses: the proof and two line ends follow.
+const SIZE: usize = BEGINNING.len() + 28 + 4;
 
 /// The headers that the handshake writes, or that would turn frames into content.
 const RESERVED: [&str; 10] = [

@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::accept::check_extensions;
 use super::extension::{Extension, extensions};
-use super::headers::{Headers, Only, check_header, is_header_value, write_header};
+use super::headers::{Field, Headers, Only, TABLE, check_header, is_header_value, write_header};
 use super::key::Key;
 use super::list::token;
 use super::subprotocol::has_duplicate;
@@ -95,15 +95,15 @@ impl<'a> ClientRequest<'a> {
         //= RFC 6455 4.1: If the response lacks an |Upgrade| header field or the |Upgrade| header
         //= field contains a value that is not an ASCII case-insensitive match for
         //= the value "websocket", the client MUST _Fail the WebSocket Connection_.
-        match headers.only("Upgrade") {
+        match headers.only(Field::Upgrade) {
             Only::Once(value) if value.eq_ignore_ascii_case(b"websocket") => {}
             Only::Once(_) | Only::Missing | Only::Duplicate => return Err(HandshakeError::Upgrade),
         }
-        if !headers.list_contains("Connection", "upgrade") {
+        if !headers.list_contains(Field::Connection, "upgrade") {
             return Err(HandshakeError::Connection);
         }
         //= RFC 6455 4.1: but ignoring any leading and trailing whitespace
-        match headers.only("Sec-WebSocket-Accept") {
+        match headers.only(Field::Accept) {
             Only::Once(value) if value == Key::new(self.key).accept() => {}
             Only::Once(_) => return Err(HandshakeError::AcceptWrong),
             Only::Missing => return Err(HandshakeError::AcceptMissing),
@@ -142,7 +142,7 @@ impl<'a> ClientRequest<'a> {
         &self,
         headers: &Headers<'h>,
     ) -> Result<Option<&'h str>, HandshakeError> {
-        let chosen = match headers.only("Sec-WebSocket-Protocol") {
+        let chosen = match headers.only(Field::Protocol) {
             Only::Missing => return Ok(None),
             Only::Once(value) => token(value),
             //= RFC 6455 11.3.4: the |Sec-WebSocket-Protocol| header field MUST NOT appear more than
@@ -161,7 +161,7 @@ impl<'a> ClientRequest<'a> {
     fn verify_extensions(&self, headers: &Headers<'_>) -> Result<(), HandshakeError> {
         let offered =
             || extensions(self.extensions.map(str::as_bytes).into_iter()).map_while(Result::ok);
-        for extension in extensions(headers.values("Sec-WebSocket-Extensions")) {
+        for extension in extensions(headers.values(Field::Extensions)) {
             let extension = extension.map_err(|_| HandshakeError::ExtensionsMalformed)?;
             //= RFC 6455 4.1: (the server has indicated an extension not requested by the client),
             //= the client MUST _Fail the WebSocket Connection_.
@@ -189,7 +189,7 @@ impl<'h> Accepted<'h> {
 
     /// The extensions the server has chosen; each name is one of those offered.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'h>> {
-        extensions(self.headers.values("Sec-WebSocket-Extensions")).map_while(Result::ok)
+        extensions(self.headers.values(Field::Extensions)).map_while(Result::ok)
     }
 
     /// All header lines in their order.
@@ -256,20 +256,19 @@ impl From<Refusal> for HandshakeError {
 
 /// The headers of an answer with status 101.
 fn parse_answer(head: &[u8]) -> Result<Headers<'_>, HandshakeError> {
-    let mut headers = Headers::empty();
-    let mut parsed = httparse::Response::new(headers.lines_mut());
-    match parsed.parse(head) {
+    let mut table = TABLE;
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    match config.parse_response_with_uninit_headers(&mut parsed, head, &mut table) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(Refusal::HeadIncomplete.into()),
         Err(error) => return Err(error_of(error)),
     }
-    let (version, status, count) = (parsed.version, parsed.code, parsed.headers.len());
-    headers.truncate(count);
     //= RFC 6455 4.1: If the status code received from the server is not 101, the client handles the
     //= response per HTTP [RFC2616] procedures.
-    match (version, status) {
+    match (parsed.version, parsed.code) {
         (_, Some(status)) if status != 101 => Err(HandshakeError::Status(status)),
-        (Some(1), Some(_)) => Ok(headers),
+        (Some(1), Some(_)) => Ok(Headers::new(head, parsed.headers)),
         (_, _) => Err(Refusal::VersionNotSupported.into()),
     }
 }

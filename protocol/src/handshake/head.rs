@@ -112,6 +112,9 @@ impl Head {
         let window = head.get(..limits.head_size_max).unwrap_or(head);
         while self.state != State::Complete {
             self.leap(head, window, limits)?;
+            if self.begin_line(window, limits) {
+                continue;
+            }
             let Some(&byte) = window.get(self.scanned) else {
                 let full = head.len() >= limits.head_size_max;
                 return if full { Err(Refusal::HeadTooLarge) } else { Ok(None) };
@@ -146,6 +149,21 @@ impl Head {
             Some(&byte) if self.scanned >= end && byte != b'\r' => Err(Refusal::StartLineTooLarge),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Takes the end of a line and the first byte of the next header line at once, as nearly all
+    /// lines follow each other. `false`, and nothing taken, where anything else comes.
+    fn begin_line(&mut self, window: &[u8], limits: &Limits) -> bool {
+        let next = window.get(self.scanned..).and_then(<[u8]>::first_chunk);
+        let is_line = matches!(self.state, State::StartLine | State::Line)
+            && matches!(next, Some(&[b'\r', b'\n', first]) if is_token_byte(first))
+            && usize::from(self.headers) < limits.headers_max.min(HEADERS_MAX);
+        if is_line {
+            self.headers += 1;
+            self.state = State::Line;
+            self.scanned += 3;
+        }
+        is_line
     }
 
     /// Takes one byte, or refuses it and stays.
@@ -222,17 +240,34 @@ fn classify(byte: u8) -> Class {
 
 /// The place of the first control byte other than HTAB.
 ///
-/// Blocks are folded without a branch, which compiles to vector instructions; a search for CR or
-/// LF alone would need a second pass for the forbidden bytes.
+/// Blocks are folded without a branch, which compiles to vector instructions, and the words of the
+/// one that is not plain say where. A search for CR or LF alone would need a second pass for the
+/// forbidden bytes.
 fn control_position(bytes: &[u8]) -> Option<usize> {
     let (blocks, _) = bytes.as_chunks::<BLOCK_SIZE>();
-    let plain = blocks
-        .iter()
-        .take_while(|block| !block.iter().fold(false, |any, &byte| any | is_control(byte)))
-        .count()
-        * BLOCK_SIZE;
-    let rest = bytes.get(plain..).unwrap_or_default();
-    rest.iter().position(|&byte| is_control(byte)).map(|position| plain + position)
+    let is_plain =
+        |block: &&[u8; BLOCK_SIZE]| !block.iter().fold(false, |any, &byte| any | is_control(byte));
+    let plain = blocks.iter().take_while(is_plain).count() * BLOCK_SIZE;
+    let (words, rest) = bytes.get(plain..).unwrap_or_default().as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let found = controls(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(plain + index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let position = rest.iter().position(|&byte| is_control(byte))?;
+    Some(plain + words.len() * 8 + position)
+}
+
+/// The highest bit of each byte of `word` that is a control byte other than HTAB.
+///
+/// Without its highest bit a byte is at most 0x7F, so no sum carries into the next byte.
+const fn controls(word: u64) -> u64 {
+    let low = word & !HIGHEST;
+    let from_space = low + (0x80 - 0x20) * EACH;
+    let not_tab = (low ^ (b'\t' as u64 * EACH)) + 0x7f * EACH;
+    let delete = low + EACH;
+    ((!from_space & not_tab) | delete) & !word & HIGHEST
 }
 
 const fn is_control(byte: u8) -> bool {
@@ -241,6 +276,11 @@ const fn is_control(byte: u8) -> bool {
 
 /// One vector register of every x86-64 and AArch64 machine.
 const BLOCK_SIZE: usize = 16;
+
+/// One in each byte of a word.
+const EACH: u64 = u64::MAX / 0xff;
+
+const HIGHEST: u64 = 0x80 * EACH;
 
 #[cfg(test)]
 mod tests {
@@ -427,6 +467,15 @@ mod tests {
                 }
             }
             assert_eq!(control_position(&vec![0x80; length]), None);
+        }
+    }
+
+    #[test]
+    fn a_byte_of_a_word_says_nothing_of_its_neighbour() {
+        for (one, other) in (0..=255).flat_map(|one| (0..=255).map(move |other| (one, other))) {
+            let word = [other, one, other, other, one, one, other, one];
+            let expected = word.map(|byte| if is_control(byte) { 0x80 } else { 0 });
+            assert_eq!(controls(u64::from_le_bytes(word)).to_le_bytes(), expected);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sha1::{Digest, Sha1};
+use sha1::block_api::compress;
 
 /// The text of a `Sec-WebSocket-Key`: base64 of 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,16 @@ impl Key {
         //= 4.2.2, with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1 hash of
         //= this concatenated value to obtain a 20-byte value and base64-encoding (see Section 4 of
         //= [RFC4648]) this 20-byte hash.
-        let digest = Sha1::new().chain_update(self.0).chain_update(GUID).finalize();
+        let (mut first, second) = BLOCKS;
+        if let Some(place) = first.first_chunk_mut() {
+            *place = self.0;
+        }
+        let mut hash = HASH;
+        compress(&mut hash, &[first, second]);
+        let mut digest = [0; 20];
+        for (place, word) in digest.as_chunks_mut().0.iter_mut().zip(hash) {
+            *place = word.to_be_bytes();
+        }
         let mut text = [0; 28];
         // 20 bytes are 28 characters; a smaller text cannot come about.
         let written = STANDARD.encode_slice(digest, &mut text);
@@ -50,9 +59,41 @@ impl Key {
 
 const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// The message to be hashed, as SHA-1 pads it (FIPS 180-4, 5.1.1): 24 bytes for the key, the GUID,
+/// one bit, zeros, and the length in bits. Every key makes as long a message.
+const BLOCKS: ([u8; 64], [u8; 64]) = {
+    let (mut first, mut second) = ([0; 64], [0; 64]);
+    let mut index = 0;
+    while index < GUID.len() {
+        first[24 + index] = GUID[index];
+        index += 1;
+    }
+    first[60] = 0x80;
+    [second[62], second[63]] = ((24 + 36) * 8_u16).to_be_bytes();
+    (first, second)
+};
+
+/// What SHA-1 begins with (FIPS 180-4, 5.3.1).
+const HASH: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sha1::{Digest, Sha1};
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_blocks_are_padded_as_the_hash_pads_them(bytes in any::<[u8; 16]>()) {
+            let key = Key::new(bytes);
+            let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(GUID).finalize();
+            let accept = key.accept();
+            let mut decoded = [0; 21];
+            prop_assert_eq!(STANDARD.decode_slice(accept, &mut decoded), Ok(20));
+            prop_assert_eq!(&decoded[..20], &digest[..]);
+        }
+    }
 
     #[test]
     fn the_example_of_the_standard() {

@@ -17,7 +17,7 @@ pub struct Limits {
     /// RFC 9112 section 3 recommends every recipient to support.
     pub start_line_size_max: usize,
     /// Header lines. Default 100, several times what browsers and proxies send. More than 128
-    /// is taken as 128: a parsed head is a table of that many entries on the stack.
+    /// is taken as 128: a head is parsed into a table of that many entries on the stack.
     pub headers_max: usize,
 }
 
@@ -27,5 +27,5 @@ impl Default for Limits {
     }
 }
 
-/// Entries in the table of a parsed head; 32 bytes each.
+/// Entries in the table of the lines of a head that is being parsed; 32 bytes each.
 pub(super) const HEADERS_MAX: usize = 128;

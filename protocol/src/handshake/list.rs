@@ -5,10 +5,23 @@ use alloc::string::String;
 
 /// Whether `byte` may stand in a token (RFC 9110 5.6.2).
 pub(super) const fn is_token_byte(byte: u8) -> bool {
-    matches!(byte,
-        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`'
-        | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+    TOKEN_BYTES[byte as usize]
 }
+
+/// A look-up, because the match compiles to a jump that a processor guesses wrong.
+static TOKEN_BYTES: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut byte = 0;
+    while byte < bytes.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let character = byte as u8;
+        bytes[byte] = matches!(character,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
+            | b'`' | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z');
+        byte += 1;
+    }
+    bytes
+};
 
 /// `bytes` as text, if they are a token.
 pub(super) fn token(bytes: &[u8]) -> Option<&str> {

@@ -2,15 +2,14 @@
 
 use super::Refusal;
 use super::extension::{Extension, extensions};
-use super::headers::{Headers, Only};
+use super::headers::{Field, Headers, Only, TABLE};
 use super::list::{elements, token};
 use super::target::{Target, is_authority};
 
 /// The whole head of a well-formed HTTP/1.1 request, borrowed from the bytes it came in.
 ///
 /// It is well-formed as HTTP; whether it is a WebSocket handshake, and a correct one, is what
-/// [`upgrade`](Self::upgrade) says. Some 4 KiB large, as it holds a table of its headers:
-/// parse, answer, and drop it. Who has to answer later keeps the bytes and parses them again.
+/// [`upgrade`](Self::upgrade) says. Who has to answer later keeps the bytes and parses them again.
 ///
 /// ```
 /// use ringwire_protocol::handshake::Request;
@@ -33,6 +32,9 @@ pub struct Request<'a> {
     headers: Headers<'a>,
 }
 
+// Whoever returns one moves it.
+const _: () = assert!(size_of::<Request<'_>>() <= 512);
+
 impl<'a> Request<'a> {
     /// Parses `head`, the bytes up to the length that [`Head::scan`](super::Head::scan) gave.
     ///
@@ -41,25 +43,24 @@ impl<'a> Request<'a> {
     /// The [`Refusal`] of a head that is no HTTP/1.1 request, has no usable `Host`, or brings
     /// content with it.
     pub fn parse(head: &'a [u8]) -> Result<Self, Refusal> {
-        let mut headers = Headers::empty();
-        let mut parsed = httparse::Request::new(headers.lines_mut());
-        match parsed.parse(head) {
+        let mut table = TABLE;
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, &mut table) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(Refusal::HeadIncomplete),
             Err(error) => return Err(refusal_of(error, head)),
         }
         let (method, text) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
-        let (version, count) = (parsed.version, parsed.headers.len());
-        headers.truncate(count);
         //= RFC 6455 4.2.1: An HTTP/1.1 or higher GET request
         // Higher versions have other handshakes, and HTTP/1.0 has no Upgrade.
-        if version != Some(1) {
+        if parsed.version != Some(1) {
             return Err(Refusal::VersionNotSupported);
         }
+        let headers = Headers::new(head, parsed.headers);
         let target = Target::parse(text);
         let host = check_host(&headers, target)?;
         check_no_content(&headers)?;
-        if headers.only("Origin") == Only::Duplicate {
+        if headers.only(Field::Origin) == Only::Duplicate {
             return Err(Refusal::OriginDuplicate);
         }
         Ok(Self { method, text, target, host, headers })
@@ -100,7 +101,10 @@ impl<'a> Request<'a> {
     /// may use compares it (RFC 6455 section 10.2).
     #[must_use]
     pub fn origin(&self) -> Option<&'a [u8]> {
-        self.header("Origin")
+        match self.headers.only(Field::Origin) {
+            Only::Once(value) => Some(value),
+            Only::Missing | Only::Duplicate => None,
+        }
     }
 
     /// All header lines in their order: names as sent, values without surrounding whitespace
@@ -112,24 +116,24 @@ impl<'a> Request<'a> {
     /// The value of the first header called `name`, in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers.first(name)
+        self.headers.named(name).next()
     }
 
     /// The values of all headers called `name`, in any case.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.values(name)
+        self.headers.named(name)
     }
 
     /// The subprotocols offered, the client's preferred one first. Elements that are no tokens
     /// are left out; in a request that [`upgrade`](Self::upgrade) accepts there are none.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
-        self.headers.values("Sec-WebSocket-Protocol").flat_map(elements).filter_map(token)
+        self.headers.values(Field::Protocol).flat_map(elements).filter_map(token)
     }
 
     /// The extensions offered, the client's preferred one first. Ends before the first that is
     /// malformed; in a request that [`upgrade`](Self::upgrade) accepts there is none.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'a>> {
-        extensions(self.headers.values("Sec-WebSocket-Extensions")).map_while(Result::ok)
+        extensions(self.headers.values(Field::Extensions)).map_while(Result::ok)
     }
 
     /// Whether this request asks for a WebSocket, correctly or not: its `Upgrade` names
@@ -140,9 +144,9 @@ impl<'a> Request<'a> {
     /// ignore that.
     #[must_use]
     pub fn is_upgrade(&self) -> bool {
-        self.headers.list_contains("Upgrade", "websocket")
-            || self.header("Sec-WebSocket-Key").is_some()
-            || self.header("Sec-WebSocket-Version").is_some()
+        !self.headers.only(Field::Key).is_missing()
+            || !self.headers.only(Field::Version).is_missing()
+            || self.headers.list_contains(Field::Upgrade, "websocket")
     }
 
     pub(super) const fn has_target(&self) -> bool {
@@ -160,7 +164,7 @@ fn check_host<'a>(headers: &Headers<'a>, target: Option<Target<'a>>) -> Result<&
     //= request message that lacks a Host header field and to any request message
     //= that contains more than one Host header field line or a Host header field
     //= with an invalid field value.
-    let value = match headers.only("Host") {
+    let value = match headers.only(Field::Host) {
         Only::Once(value) => value,
         Only::Missing => return Err(Refusal::HostMissing),
         Only::Duplicate => return Err(Refusal::HostDuplicate),
@@ -176,8 +180,8 @@ fn check_host<'a>(headers: &Headers<'a>, target: Option<Target<'a>>) -> Result<&
 
 /// Checks that no content follows the head: what follows is read as frames.
 fn check_no_content(headers: &Headers<'_>) -> Result<(), Refusal> {
-    let coded = headers.first("Transfer-Encoding").is_some();
-    let length = match headers.only("Content-Length") {
+    let coded = !headers.only(Field::TransferEncoding).is_missing();
+    let length = match headers.only(Field::ContentLength) {
         Only::Missing if coded => {
             //= RFC 9112 6.1: A server that receives a request message with a transfer coding it
             //= does not understand SHOULD respond with 501 (Not Implemented).

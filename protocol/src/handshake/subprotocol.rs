@@ -30,15 +30,13 @@ pub fn choose_subprotocol<'o, 's>(
 pub(super) fn check_subprotocols<'a>(
     values: impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), Refusal> {
-    let mut present = false;
     let mut tokens = Vec::new();
     for value in values {
-        present = true;
         for element in elements(value) {
             tokens.push(token(element).ok_or(Refusal::SubprotocolsMalformed)?);
         }
     }
-    if present && tokens.is_empty() {
+    if tokens.is_empty() {
         return Err(Refusal::SubprotocolsMalformed);
     }
     //= RFC 6455 4.1: The elements that comprise this value MUST be non-empty strings with

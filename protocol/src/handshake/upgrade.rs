@@ -1,7 +1,7 @@
 //! A request that has been found to be a correct WebSocket handshake.
 
 use super::extension::extensions;
-use super::headers::Only;
+use super::headers::{Field, Only};
 use super::key::Key;
 use super::subprotocol::check_subprotocols;
 use super::{Refusal, Request};
@@ -33,29 +33,33 @@ impl<'r, 'a> Upgrade<'r, 'a> {
         let headers = request.table();
         //= RFC 6455 4.2.1: An |Upgrade| header field containing the value "websocket", treated
         //= as an ASCII case-insensitive value.
-        if !headers.list_contains("Upgrade", "websocket") {
+        if !headers.list_contains(Field::Upgrade, "websocket") {
             return Err(Refusal::UpgradeMissing);
         }
         //= RFC 6455 4.2.1: A |Connection| header field that includes the token "Upgrade",
         //= treated as an ASCII case-insensitive value.
-        if !headers.list_contains("Connection", "upgrade") {
+        if !headers.list_contains(Field::Connection, "upgrade") {
             return Err(Refusal::ConnectionMissing);
         }
         //= RFC 6455 4.2.1: A |Sec-WebSocket-Version| header field, with a value of 13.
-        match headers.only("Sec-WebSocket-Version") {
+        match headers.only(Field::Version) {
             Only::Once(b"13") => {}
             Only::Missing | Only::Once(_) => return Err(Refusal::WebSocketVersion),
             Only::Duplicate => return Err(Refusal::WebSocketVersionDuplicate),
         }
         //= RFC 6455 11.3.1: The |Sec-WebSocket-Key| header field MUST NOT appear more than once
         //= in an HTTP request.
-        let key = match headers.only("Sec-WebSocket-Key") {
+        let key = match headers.only(Field::Key) {
             Only::Once(value) => Key::parse(value).ok_or(Refusal::KeyMalformed)?,
             Only::Missing => return Err(Refusal::KeyMissing),
             Only::Duplicate => return Err(Refusal::KeyDuplicate),
         };
-        check_subprotocols(request.values("Sec-WebSocket-Protocol"))?;
-        check_extensions(request)?;
+        if !headers.only(Field::Protocol).is_missing() {
+            check_subprotocols(headers.values(Field::Protocol))?;
+        }
+        if !headers.only(Field::Extensions).is_missing() {
+            check_extensions(headers.values(Field::Extensions))?;
+        }
         Ok(Self { request, key })
     }
 
@@ -85,9 +89,10 @@ impl<'a> Request<'a> {
     }
 }
 
-fn check_extensions(request: &Request<'_>) -> Result<(), Refusal> {
-    let mut offers = extensions(request.values("Sec-WebSocket-Extensions")).peekable();
-    if offers.peek().is_none() && request.header("Sec-WebSocket-Extensions").is_some() {
+/// Checks all lines of one head: one or more extensions.
+fn check_extensions<'a>(values: impl Iterator<Item = &'a [u8]>) -> Result<(), Refusal> {
+    let mut offers = extensions(values).peekable();
+    if offers.peek().is_none() {
         return Err(Refusal::ExtensionsMalformed);
     }
     //= RFC 6455 9.1: If a value is received by either the client or the server during

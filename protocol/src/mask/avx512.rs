@@ -5,11 +5,11 @@ use core::arch::x86_64::{
     __m512i, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512, _mm512_xor_si512,
 };
 
-use super::{short, vectors, vectors::Vectors};
+use super::{avx2::Avx2, vectors, vectors::Vectors};
 
 /// Proof that this machine has AVX-512 with its operations on bytes, and runs it at full speed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512(Avx2);
 
 impl Avx512 {
     /// The only way to make one.
@@ -27,13 +27,15 @@ impl Avx512 {
             target_feature = "avx512bw",
             target_feature = "avx512vbmi"
         ));
-        present.then_some(Self(()))
+        if present { Avx2::detect().map(Self) } else { None }
     }
 
     /// `word` holds the key, its first byte to apply in the lowest eight bits.
     pub(super) fn apply(self, payload: &mut [u8], word: u32) {
-        if payload.len() <= short::SIZE_MAX {
-            return short::apply(payload, word);
+        // Where little is to be done, vectors half as wide cross half as many cache lines, and
+        // leave less to be done in words.
+        if payload.len() < SIZE_MIN {
+            return self.0.apply(payload, word);
         }
         // SAFETY: `self` proves the features.
         unsafe { self.apply_long(payload, word) }
@@ -44,6 +46,9 @@ impl Avx512 {
         vectors::apply::<64, Self>(self, payload, word);
     }
 }
+
+/// The shortest payload, in bytes, for vectors of 64.
+const SIZE_MIN: usize = vectors::ALIGNED_SIZE_MIN;
 
 impl Vectors<64> for Avx512 {
     type Vector = __m512i;

@@ -8,15 +8,12 @@
 //! ```text
 //!  payload    ├────────────────────── n bytes ──────────────────────┤
 //!  n ≤ 64     words of 16, 8, 4 and 1 bytes, side by side; no dispatch
-//!  n > 64     ├─ head ─┤                                    ├─ tail ─┤   loaded first, stored last
-//!                   ├─ vector ─┼─ vector ─┼─ … ─┼─ vector ─┤            on vector boundaries
+//!  n < 512    ├─ vector ─┼─ vector ─┼─ … ─┼─ vector ─┼─── words ────┤
+//!  n ≥ 512    ├── words ──┼─ vector ─┼─ … ─┼─ vector ─┼── words ────┤   on vector boundaries
 //! ```
 //!
-//! Between head and tail the vectors overlap, which is why no byte loop is left at either end and
-//! no byte beyond the payload is touched: bytes that two vectors share are computed twice from the
-//! same original, and so written twice with the same value. The words of a short payload do not
-//! overlap: it is read again at once, and a read across two stores that are still under way stalls
-//! for longer than all the rest takes.
+//! Nothing overlaps: a payload is read again at once, and a read across two stores that are still
+//! under way stalls for longer than the words take. No byte beyond the payload is touched.
 
 mod scalar;
 mod short;
@@ -35,7 +32,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
-use word::rotated;
+pub(crate) use word::rotated;
 
 /// XORs `payload` in place with the masking key.
 ///
@@ -62,6 +59,18 @@ pub fn apply(payload: &mut [u8], key: [u8; 4], phase: usize) {
     } else {
         chosen().apply_word(payload, word);
     }
+}
+
+/// The longest payload, in bytes, for [`apply_short`].
+pub(crate) const SHORT_MAX: usize = short::SIZE_MAX;
+
+/// As [`apply`] from the first byte on, for a payload of a few words. Says whether all of it is
+/// ASCII now.
+#[inline(always)]
+pub(crate) fn apply_short(payload: &mut [u8], key: [u8; 4]) -> bool {
+    debug_assert!(payload.len() <= SHORT_MAX);
+    let union = short::apply_with_union(payload, u32::from_le_bytes(key));
+    union & u64::from_ne_bytes([0x80; 8]) == 0
 }
 
 /// One way to apply a mask, proven to run on this machine.
@@ -172,10 +181,15 @@ impl Kind {
     }
 }
 
-/// Chosen at the first call and kept: after that one load and one predictable branch.
+/// Chosen at the first call and kept: after that one load and one predictable branch. Not even
+/// these where the compiler was told of the widest vectors, because there is nothing to choose.
 #[cfg(feature = "std")]
+#[inline]
 fn chosen() -> Kind {
     static CHOSEN: std::sync::OnceLock<Kind> = std::sync::OnceLock::new();
+    if cfg!(all(target_feature = "avx512bw", target_feature = "avx512vbmi")) {
+        return Kind::detect();
+    }
     *CHOSEN.get_or_init(Kind::detect)
 }
 

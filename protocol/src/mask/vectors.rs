@@ -1,5 +1,6 @@
 //! The walk over a payload, written once for every width.
 
+use super::short;
 use super::word::rotated;
 
 /// The operations of one instruction set on vectors of `W` bytes.
@@ -21,36 +22,23 @@ pub(super) trait Vectors<const W: usize>: Copy {
     fn xor(self, left: Self::Vector, right: Self::Vector) -> Self::Vector;
 }
 
-/// Masks a payload of at least `W` bytes; a shorter one is left to the caller and untouched.
+/// Masks a payload of any size.
 #[inline(always)]
 pub(super) fn apply<const W: usize, V: Vectors<W>>(vectors: V, payload: &mut [u8], word: u32) {
-    let size = payload.len();
-    let (Some(head), Some(tail)) = (payload.first_chunk::<W>(), payload.last_chunk::<W>()) else {
-        return;
-    };
-    let head = vectors.xor(vectors.load(head), vectors.splat(word));
-    let tail = vectors.xor(vectors.load(tail), vectors.splat(rotated(word, size - W)));
-    if size > 2 * W {
-        between(vectors, payload, word);
+    if payload.len() < ALIGNED_SIZE_MIN {
+        return from_start(vectors, payload, word);
     }
-    if let Some(to) = payload.first_chunk_mut::<W>() {
-        vectors.store(to, head);
-    }
-    if let Some(to) = payload.last_chunk_mut::<W>() {
-        vectors.store(to, tail);
-    }
+    let skip = (W - payload.as_ptr().addr() % W) % W;
+    let (head, aligned) = payload.split_at_mut(skip);
+    short::apply(head, word);
+    from_start(vectors, aligned, rotated(word, skip));
 }
 
-/// Masks what lies between head and tail, and, where they overlap it, bytes of theirs: those are
-/// written again.
-///
-/// Begins at the first vector boundary, because a store that crosses a cache line costs two.
+/// Masks whole vectors, and what remains in words.
 #[inline(always)]
-fn between<const W: usize, V: Vectors<W>>(vectors: V, payload: &mut [u8], word: u32) {
-    let skip = W - payload.as_ptr().addr() % W;
-    let key = vectors.splat(rotated(word, skip));
-    let Some(aligned) = payload.get_mut(skip..) else { return };
-    let (whole, _) = aligned.as_chunks_mut::<W>();
+fn from_start<const W: usize, V: Vectors<W>>(vectors: V, payload: &mut [u8], word: u32) {
+    let key = vectors.splat(word);
+    let (whole, tail) = payload.as_chunks_mut::<W>();
     let (quads, rest) = whole.as_chunks_mut::<4>();
     for [a, b, c, d] in quads {
         vectors.store(a, vectors.xor(vectors.load(a), key));
@@ -61,4 +49,11 @@ fn between<const W: usize, V: Vectors<W>>(vectors: V, payload: &mut [u8], word: 
     for chunk in rest {
         vectors.store(chunk, vectors.xor(vectors.load(chunk), key));
     }
+    if !tail.is_empty() {
+        short::apply(tail, word);
+    }
 }
+
+/// From this size on, in bytes, it pays to begin at a vector boundary: a store that crosses a cache
+/// line costs two.
+pub(super) const ALIGNED_SIZE_MIN: usize = 512;

@@ -3,7 +3,7 @@
 /// The key, little-endian, as it stands `phase` bytes further on: its lowest byte is the next to
 /// apply.
 #[inline]
-pub(super) fn rotated(word: u32, phase: usize) -> u32 {
+pub(crate) fn rotated(word: u32, phase: usize) -> u32 {
     match phase % 4 {
         0 => word,
         1 => word.rotate_right(8),

@@ -8,9 +8,11 @@ use super::streamed::Streamed;
 use crate::event::Message;
 use crate::frame::Opcode;
 use crate::pieces::Outlook;
+use crate::shelf::Shelf;
 use crate::utf8::InvalidUtf8;
 use crate::{Limits, Violation, Workspace};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 /// The message that is arriving.
 ///
@@ -104,11 +106,55 @@ impl Assembler {
 
     /// Adds a piece of unmasked payload; `outlook` is what may follow. An error's offset is one in
     /// `piece`.
-    pub(crate) fn push(&mut self, piece: &[u8], outlook: Outlook) -> Result<(), InvalidUtf8> {
+    pub(crate) fn push(
+        &mut self,
+        piece: &[u8],
+        outlook: Outlook,
+        shelf: &mut Shelf,
+    ) -> Result<(), InvalidUtf8> {
         match &mut self.assembly {
-            Some(assembly) => assembly.push(piece, outlook),
+            Some(assembly) => assembly.push(piece, outlook, shelf),
             None => Ok(()),
         }
+    }
+
+    /// Whether what arrives is put together here, as it is.
+    pub(crate) fn gathers(&self) -> bool {
+        self.assembly.as_ref().is_some_and(|assembly| !assembly.is_streamed())
+    }
+
+    /// The buffer to append more bytes to, of which the frame has `rest` to come. Until it is
+    /// restored nothing is pushed.
+    pub(crate) fn lend(&mut self, rest: usize, shelf: &mut Shelf) -> Vec<u8> {
+        self.assembly.as_mut().map_or_else(Vec::new, |assembly| assembly.lend(rest, shelf))
+    }
+
+    /// Takes back what [`lend`](Self::lend) gave, with `size` masked bytes more. Gives it away
+    /// again where the message is no more.
+    pub(crate) fn restore(&mut self, buffer: Vec<u8>, size: usize) -> Option<Vec<u8>> {
+        match &mut self.assembly {
+            Some(assembly) => {
+                assembly.restore(buffer, size);
+                None
+            }
+            None => Some(buffer),
+        }
+    }
+
+    /// Bytes that have been appended and not been [accepted](Self::accept).
+    #[inline]
+    pub(crate) fn appended_size(&self) -> usize {
+        self.assembly.as_ref().map_or(0, |assembly| assembly.appended)
+    }
+
+    /// These bytes, to be unmasked.
+    pub(crate) fn appended(&mut self) -> &mut [u8] {
+        self.assembly.as_mut().map_or(&mut [], |assembly| assembly.appended())
+    }
+
+    /// Makes these bytes a part of the message. An error's offset is one in them.
+    pub(crate) fn accept(&mut self) -> Result<(), InvalidUtf8> {
+        self.assembly.as_mut().map_or(Ok(()), |assembly| assembly.accept())
     }
 
     /// The whole message: it must be active, and all its frames pushed.
@@ -117,6 +163,12 @@ impl Assembler {
             Some(assembly) => assembly.finish(),
             None => Ok(Message::Binary(&mut [])),
         }
+    }
+
+    /// Gives the whole message away, behind some room, where it was put together here.
+    pub(crate) fn take(&mut self, shelf: &mut Shelf) -> Option<Vec<u8>> {
+        let assembly = self.assembly.as_mut().filter(|assembly| !assembly.is_streamed());
+        assembly.map(|assembly| assembly.take(shelf))
     }
 
     /// The character of a streamed message that came in more than one piece.

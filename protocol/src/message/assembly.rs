@@ -5,6 +5,7 @@ use super::streamed::Streamed;
 use crate::Violation;
 use crate::event::Message;
 use crate::pieces::{Outlook, Pieces};
+use crate::shelf::Shelf;
 use crate::utf8::{Gather, InvalidUtf8};
 use alloc::vec::Vec;
 
@@ -14,6 +15,8 @@ pub(crate) struct Assembly {
     content: Content,
     /// Frames of this message so far. `fragments <= limits.fragments_max`.
     pub(super) fragments: u32,
+    /// Bytes at the end of the content that have been appended and are still masked.
+    pub(super) appended: usize,
 }
 
 #[derive(Debug)]
@@ -31,12 +34,12 @@ impl Assembly {
             Kind::Text => Content::Text(Gather::new(buffer)),
             Kind::Binary => Content::Binary(Pieces::new(buffer)),
         };
-        Self { content, fragments: 0 }
+        Self { content, fragments: 0, appended: 0 }
     }
 
     /// A message of which nothing is kept.
     pub(crate) fn streamed(kind: Kind) -> Self {
-        Self { content: Content::Streamed(Streamed::new(kind)), fragments: 0 }
+        Self { content: Content::Streamed(Streamed::new(kind)), fragments: 0, appended: 0 }
     }
 
     /// Bytes that have arrived so far.
@@ -62,14 +65,56 @@ impl Assembly {
     }
 
     /// Adds a piece; text is validated as it comes.
-    pub(super) fn push(&mut self, piece: &[u8], outlook: Outlook) -> Result<(), InvalidUtf8> {
+    pub(super) fn push(
+        &mut self,
+        piece: &[u8],
+        outlook: Outlook,
+        shelf: &mut Shelf,
+    ) -> Result<(), InvalidUtf8> {
         match &mut self.content {
-            Content::Text(text) => text.push(piece, outlook)?,
-            Content::Binary(bytes) => bytes.push(piece, outlook),
+            Content::Text(text) => text.push(piece, outlook, shelf)?,
+            Content::Binary(bytes) => bytes.push(piece, outlook, shelf),
             // Its pieces are handed over.
             Content::Streamed(_) => {}
         }
         Ok(())
+    }
+
+    /// The buffer to append more bytes to, of which the frame has `rest` to come.
+    pub(super) fn lend(&mut self, rest: usize, shelf: &mut Shelf) -> Vec<u8> {
+        match &mut self.content {
+            Content::Text(text) => text.lend(rest, shelf),
+            Content::Binary(bytes) => bytes.lend(rest, shelf),
+            Content::Streamed(_) => Vec::new(),
+        }
+    }
+
+    /// Takes back what [`lend`](Self::lend) gave, with `size` bytes more.
+    pub(super) fn restore(&mut self, buffer: Vec<u8>, size: usize) {
+        match &mut self.content {
+            Content::Text(text) => text.restore(buffer),
+            Content::Binary(bytes) => bytes.restore(buffer),
+            Content::Streamed(_) => {}
+        }
+        self.appended = size;
+    }
+
+    /// What has been appended and not been [accepted](Self::accept), to be unmasked.
+    pub(super) fn appended(&mut self) -> &mut [u8] {
+        match &mut self.content {
+            Content::Text(text) => text.appended(self.appended),
+            Content::Binary(bytes) => bytes.last_mut(self.appended),
+            Content::Streamed(_) => &mut [],
+        }
+    }
+
+    /// Makes what has been appended a part of the message; text is validated.
+    pub(super) fn accept(&mut self) -> Result<(), InvalidUtf8> {
+        let size = core::mem::take(&mut self.appended);
+        match &mut self.content {
+            Content::Text(text) => text.accept(size),
+            Content::Binary(_) | Content::Streamed(_) => Ok(()),
+        }
     }
 
     /// The whole message.
@@ -81,6 +126,15 @@ impl Assembly {
             },
             Content::Binary(bytes) => Ok(Message::Binary(bytes.join())),
             Content::Streamed(streamed) => Ok(streamed.carried()),
+        }
+    }
+
+    /// Gives the whole message away, behind some room. None of it is left.
+    pub(super) fn take(&mut self, shelf: &mut Shelf) -> Vec<u8> {
+        match &mut self.content {
+            Content::Text(text) => text.take(shelf),
+            Content::Binary(bytes) => bytes.take(shelf),
+            Content::Streamed(_) => Vec::new(),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::deflate::{Decompressor, Flow, Inflating, streamed_max};
 use crate::event::Message;
 use crate::message::{Assembler, Kind, Portion, Streamed};
 use crate::pieces::Outlook;
+use crate::shelf::Shelf;
 use crate::{Limits, Violation};
 
 /// Bytes that are decompressed into a whole message before somebody else may be served: some 20
@@ -75,7 +76,7 @@ pub(super) fn gather<'i>(
         if !chunk.is_empty() {
             let size = usize::try_from(assembler.size()).unwrap_or(usize::MAX);
             let rest = size_max.saturating_sub(size.saturating_add(chunk.len()));
-            let pushed = assembler.push(chunk, Outlook::AtMost(rest));
+            let pushed = assembler.push(chunk, Outlook::AtMost(rest), &mut Shelf::new());
             pushed.map_err(|error| wrong(error.into()))?;
         }
         if flow == Flow::Dry {

@@ -1,8 +1,10 @@
 //! Both halves together, against streams of frames made by hand and by chance.
 
+mod burst;
 mod deflate;
 mod deflate_any;
 mod deflate_fragments;
+mod filled;
 mod pair;
 mod prepared;
 mod streaming;

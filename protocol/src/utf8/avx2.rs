@@ -4,11 +4,12 @@
 use core::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_alignr_epi8, _mm256_and_si256, _mm256_broadcastsi128_si256,
     _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_permute2x128_si256,
-    _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_subs_epu8, _mm256_testz_si256,
-    _mm256_xor_si256,
+    _mm256_set1_epi8, _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_srli_epi16,
+    _mm256_storeu_si256, _mm256_subs_epu8, _mm256_testz_si256, _mm256_xor_si256,
 };
 
-use super::{lookup, lookup::Vectors};
+use super::lookup::{self, Vectors};
+use super::{fused, short::CHECKED_SIZE_MAX};
 
 /// Proof that this machine has AVX2.
 #[derive(Clone, Copy, Debug)]
@@ -25,14 +26,51 @@ impl Avx2 {
     }
 
     /// Whether `text` is well-formed.
+    #[inline]
     pub(super) fn is_valid(self, text: &[u8]) -> bool {
         // SAFETY: `self` proves the features.
         unsafe { self.is_valid_here(text) }
     }
 
     #[target_feature(enable = "avx2")]
+    #[inline]
     fn is_valid_here(self, text: &[u8]) -> bool {
-        lookup::is_valid::<32, Self>(self, text)
+        if text.len() < CHECKED_SIZE_MAX {
+            return self.is_valid_short_here(text);
+        }
+        lookup::not_ascii::<32, Self>(self, text).is_none_or(|rest| self.walk(rest))
+    }
+
+    // By itself, so that ASCII need not save the registers that it takes.
+    #[target_feature(enable = "avx2")]
+    #[inline(never)]
+    fn walk(self, text: &[u8]) -> bool {
+        lookup::walk::<32, Self>(self, text)
+    }
+
+    /// Whether `text`, which is shorter than [`CHECKED_SIZE_MAX`], is well-formed.
+    #[inline]
+    pub(super) fn is_valid_short(self, text: &[u8]) -> bool {
+        // SAFETY: `self` proves the features.
+        unsafe { self.is_valid_short_here(text) }
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn is_valid_short_here(self, text: &[u8]) -> bool {
+        lookup::is_valid_short::<32, Self>(self, text)
+    }
+
+    /// Unmasks `text`, and tells whether it is well-formed then. `word` holds the key, its first
+    /// byte to apply in the lowest eight bits.
+    pub(super) fn unmask(self, text: &mut [u8], word: u32) -> bool {
+        // SAFETY: `self` proves the features.
+        unsafe { self.unmask_here(text, word) }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn unmask_here(self, text: &mut [u8], word: u32) -> bool {
+        fused::walk::<32, Self>(self, text, word)
     }
 }
 
@@ -46,11 +84,23 @@ impl Vectors<32> for Avx2 {
     }
 
     #[inline(always)]
+    fn splat_word(self, word: u32) -> __m256i {
+        // SAFETY: `self` proves the features.
+        unsafe { _mm256_set1_epi32(word.cast_signed()) }
+    }
+
+    #[inline(always)]
     fn table(self, table: &[u8; 16]) -> __m256i {
         // SAFETY: `self` proves the features; the array is as long as what is read of it.
         let lane = unsafe { _mm_loadu_si128(table.as_ptr().cast()) };
         // SAFETY: `self` proves the features.
         unsafe { _mm256_broadcastsi128_si256(lane) }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [u8; 32], vector: __m256i) {
+        // SAFETY: `self` proves the features; the array is as long as the vector, at any alignment.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), vector) }
     }
 
     #[inline(always)]

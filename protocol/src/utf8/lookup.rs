@@ -14,6 +14,8 @@
 //!   FIRST_HIGH  &  FIRST_LOW  &  SECOND_HIGH   ≠ 0: a fault
 //! ```
 
+use super::short::CHECKED_SIZE_MAX;
+
 /// The operations of one instruction set on vectors of `W` bytes.
 ///
 /// Implemented by the capability itself, so that whoever holds a value may call the methods, and
@@ -25,10 +27,14 @@ pub(super) trait Vectors<const W: usize>: Copy {
 
     /// The byte in every lane.
     fn splat(self, byte: u8) -> Self::Vector;
+    /// The word repeated, its lowest byte first in memory.
+    fn splat_word(self, word: u32) -> Self::Vector;
     /// The table in every sixteen lanes.
     fn table(self, table: &[u8; 16]) -> Self::Vector;
     /// Reads at any alignment.
     fn load(self, from: &[u8; W]) -> Self::Vector;
+    /// Writes at any alignment.
+    fn store(self, to: &mut [u8; W], vector: Self::Vector);
     /// The last bytes of `text`, which are `tail` and shorter than a vector, and a vector to look
     /// back at from them; `previous` is what stands before `tail`.
     ///
@@ -79,28 +85,93 @@ pub(super) trait Vectors<const W: usize>: Copy {
 /// The bytes looked at together when asking for ASCII.
 const BLOCK: usize = 64;
 
+/// How far a byte's neighbours reach back that decide about it.
+const LOOK_BACK: usize = 3;
+
 /// Whether `text` is well-formed.
 #[inline(always)]
 pub(super) fn is_valid<const W: usize, V: Vectors<W>>(vectors: V, text: &[u8]) -> bool {
-    let mut walk = Walk::new(vectors);
-    let (mut blocks, rest) = text.as_chunks::<BLOCK>();
-    loop {
-        blocks = after_ascii(vectors, blocks);
-        while let Some((block, after)) = blocks.split_first()
-            && !is_ascii(vectors, block)
-        {
-            walk.block(block);
-            blocks = after;
-        }
-        if blocks.is_empty() {
-            break;
-        }
-        walk.ascii();
+    if text.len() < CHECKED_SIZE_MAX {
+        return is_valid_short(vectors, text);
     }
-    if !rest.is_empty() {
-        walk.rest(text, rest);
+    not_ascii(vectors, text).is_none_or(|rest| walk(vectors, rest))
+}
+
+/// As [`is_valid`], for what is shorter than [`CHECKED_SIZE_MAX`]: there are too few blocks to ask
+/// where they are ASCII and where not.
+#[inline(always)]
+pub(super) fn is_valid_short<const W: usize, V: Vectors<W>>(vectors: V, text: &[u8]) -> bool {
+    let (blocks, tail) = text.as_chunks::<BLOCK>();
+    let mut walk = Walk::new(vectors);
+    if let Some((first, others)) = blocks.split_first() {
+        // Most texts end here.
+        let last = text.last_chunk::<BLOCK>();
+        if is_ascii(vectors, first)
+            && others.iter().all(|block| is_ascii(vectors, block))
+            && (tail.is_empty() || last.is_some_and(|last| is_ascii(vectors, last)))
+        {
+            return true;
+        }
+        walk.chunks(first);
+        for (number, block) in (1..).zip(others) {
+            walk.block(text, BLOCK * number, block);
+        }
+    }
+    if !tail.is_empty() {
+        walk.rest(text, tail);
     }
     walk.finish()
+}
+
+/// The rest of a long text from where it is not ASCII any more, which is well-formed if the text
+/// is. It may begin a little earlier. `None`: all of it is ASCII, as most texts are.
+#[inline(always)]
+pub(super) fn not_ascii<const W: usize, V: Vectors<W>>(vectors: V, text: &[u8]) -> Option<&[u8]> {
+    let text = aligned(vectors, text);
+    let (blocks, _) = text.as_chunks::<BLOCK>();
+    let rest = after_ascii(vectors, blocks);
+    if !rest.is_empty() {
+        return text.get(BLOCK * (blocks.len() - rest.len())..);
+    }
+    text.last_chunk::<BLOCK>().filter(|last| !is_ascii(vectors, *last)).map(|last| &last[..])
+}
+
+/// Whether `text` is well-formed, of which the first block is not ASCII.
+#[inline(always)]
+pub(super) fn walk<const W: usize, V: Vectors<W>>(vectors: V, text: &[u8]) -> bool {
+    let (blocks, tail) = text.as_chunks::<BLOCK>();
+    let mut walk = Walk::new(vectors);
+    let mut rest = blocks;
+    // What is left begins with a block that is not ASCII, here and at each turn.
+    while let Some((block, mut after)) = rest.split_first() {
+        walk.block(text, BLOCK * (blocks.len() - rest.len()), block);
+        while let Some((block, next)) = after.split_first()
+            && !is_ascii(vectors, block)
+        {
+            walk.block(text, BLOCK * (blocks.len() - after.len()), block);
+            after = next;
+        }
+        rest = after;
+        if !rest.is_empty() {
+            walk.ascii();
+            rest = after_ascii(vectors, rest);
+        }
+    }
+    if !tail.is_empty() {
+        walk.rest(text, tail);
+    }
+    walk.finish()
+}
+
+/// What follows the first cache line's end, if all before is ASCII: a vector that lies in two lines
+/// takes two loads.
+#[inline(always)]
+fn aligned<const W: usize, V: Vectors<W>>(vectors: V, text: &[u8]) -> &[u8] {
+    let skip = BLOCK - text.as_ptr().addr() % BLOCK;
+    match text.first_chunk::<BLOCK>() {
+        Some(first) if is_ascii(vectors, first) => text.get(skip..).unwrap_or(text),
+        _ => text,
+    }
 }
 
 /// What follows the blocks of ASCII at the beginning. They come in runs, which need one look at
@@ -198,7 +269,7 @@ const SECOND_HIGH: [u8; 16] = {
 };
 
 /// The state of a pass over one text.
-struct Walk<const W: usize, V: Vectors<W>> {
+pub(super) struct Walk<const W: usize, V: Vectors<W>> {
     vectors: V,
     /// The last vector, for the lanes that its successor looks back at.
     previous: V::Vector,
@@ -208,7 +279,7 @@ struct Walk<const W: usize, V: Vectors<W>> {
 
 impl<const W: usize, V: Vectors<W>> Walk<W, V> {
     #[inline(always)]
-    fn new(vectors: V) -> Self {
+    pub(super) fn new(vectors: V) -> Self {
         Self { vectors, previous: vectors.splat(0), faults: vectors.splat(0) }
     }
 
@@ -224,31 +295,59 @@ impl<const W: usize, V: Vectors<W>> Walk<W, V> {
 
     /// The next bytes were ASCII: a fault if a character was open.
     #[inline(always)]
-    fn ascii(&mut self) {
+    pub(super) fn ascii(&mut self) {
         let v = self.vectors;
         let open = v.saturating_sub(self.previous, v.load(&Self::CLOSED));
         self.faults = v.or(self.faults, open);
         self.previous = v.splat(0);
     }
 
-    /// The next block.
+    /// The next block of `text`, which begins at `at`.
+    ///
+    /// What stands before each byte is loaded from where it lies: a load costs less than to move
+    /// the lanes of two vectors. Only at the very beginning nothing lies there.
     #[inline(always)]
-    fn block(&mut self, block: &[u8; BLOCK]) {
-        for chunk in block.as_chunks::<W>().0 {
+    fn block(&mut self, text: &[u8], at: usize, block: &[u8; BLOCK]) {
+        let window = at.checked_sub(LOOK_BACK).and_then(|from| text.get(from..));
+        let Some(window) = window.and_then(|window| window.first_chunk::<{ BLOCK + LOOK_BACK }>())
+        else {
+            return self.chunks(block);
+        };
+        let v = self.vectors;
+        for from in (0..BLOCK).step_by(W) {
+            let load = |index| window.get(from + index..)?.first_chunk::<W>().map(|at| v.load(at));
+            let (Some(third), Some(second), Some(first), Some(current)) =
+                (load(0), load(1), load(2), load(3))
+            else {
+                return self.chunks(block);
+            };
+            self.check(current, [first, second, third]);
+        }
+    }
+
+    #[inline(always)]
+    fn chunks(&mut self, bytes: &[u8]) {
+        for chunk in bytes.as_chunks::<W>().0 {
             self.vector(self.vectors.load(chunk));
         }
     }
 
     /// What follows the last block of `text`.
+    ///
+    /// It is seen as the end of the last bytes that make a block: to see a byte twice changes
+    /// nothing.
     #[inline(always)]
     fn rest(&mut self, text: &[u8], rest: &[u8]) {
-        if text.last_chunk::<BLOCK>().is_some_and(|last| is_ascii(self.vectors, last)) {
-            return self.ascii();
+        if let Some((before, last)) = text.split_last_chunk::<BLOCK>() {
+            if is_ascii(self.vectors, last) {
+                return self.ascii();
+            }
+            if before.len() >= LOOK_BACK {
+                return self.block(text, before.len(), last);
+            }
         }
-        let (chunks, tail) = rest.as_chunks::<W>();
-        for chunk in chunks {
-            self.vector(self.vectors.load(chunk));
-        }
+        self.chunks(rest);
+        let (_, tail) = rest.as_chunks::<W>();
         if !tail.is_empty() {
             let current;
             (self.previous, current) = self.vectors.load_tail(self.previous, text, tail);
@@ -256,20 +355,47 @@ impl<const W: usize, V: Vectors<W>> Walk<W, V> {
         }
     }
 
+    /// The first bytes, fewer than a vector: they are seen behind as many zeros as make it whole.
+    #[inline(always)]
+    pub(super) fn head(&mut self, head: &[u8]) {
+        let mut padded = [0; W];
+        if let Some(to) = padded.get_mut(W - head.len().min(W)..) {
+            to.copy_from_slice(head);
+        }
+        self.vector(self.vectors.load(&padded));
+    }
+
+    /// The last bytes, fewer than a vector.
+    #[inline(always)]
+    pub(super) fn tail(&mut self, tail: &[u8]) {
+        let mut padded = [0; W];
+        if let Some(to) = padded.get_mut(..tail.len()) {
+            to.copy_from_slice(tail);
+        }
+        self.vector(self.vectors.load(&padded));
+    }
+
     /// The end of the text: whether there was no fault.
     #[inline(always)]
-    fn finish(mut self) -> bool {
+    pub(super) fn finish(mut self) -> bool {
         self.ascii();
         self.vectors.is_zero(self.faults)
     }
 
     /// The next vector.
     #[inline(always)]
-    fn vector(&mut self, current: V::Vector) {
+    pub(super) fn vector(&mut self, current: V::Vector) {
+        let (v, previous) = (self.vectors, self.previous);
+        let first = v.shift_in::<1>(current, previous);
+        let second = v.shift_in::<2>(current, previous);
+        let third = v.shift_in::<3>(current, previous);
+        self.check(current, [first, second, third]);
+    }
+
+    /// The next vector, and what stands one, two and three bytes before each of its own.
+    #[inline(always)]
+    fn check(&mut self, current: V::Vector, [first, second, third]: [V::Vector; LOOK_BACK]) {
         let v = self.vectors;
-        let first = v.shift_in::<1>(current, self.previous);
-        let second = v.shift_in::<2>(current, self.previous);
-        let third = v.shift_in::<3>(current, self.previous);
         let low = v.and(first, v.splat(0x0f));
         let pair = v.and(
             v.and(

@@ -12,6 +12,8 @@
 //! The bytes in the middle go to the widest vectors of the machine, which only say yes or no; after
 //! a no the byte is looked for in the table.
 
+mod fused;
+mod masked;
 mod scalar;
 mod short;
 mod text;
@@ -32,9 +34,10 @@ mod ssse3;
 
 use core::{error, fmt};
 
+use crate::mask::rotated;
 use scalar::State;
-pub(crate) use text::{Chunked, Gather};
-pub use text::{Text, text};
+pub(crate) use text::{Chunked, Gather, take_masked, take_masked_short};
+pub use text::{Text, masked_text, text};
 
 /// Validates a text that comes in chunks.
 ///
@@ -79,8 +82,7 @@ impl Validator {
     /// with offset 0.
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
-        if self.state == State::Between && bytes.len() <= short::SIZE_MAX && short::is_ascii(bytes)
-        {
+        if self.state == State::Between && bytes.len() < short::SIZE_MAX && short::is_ascii(bytes) {
             return Ok(());
         }
         self.push_by(chosen, bytes)
@@ -197,6 +199,21 @@ impl Implementation {
     pub fn push(self, validator: &mut Validator, bytes: &[u8]) -> Result<(), InvalidUtf8> {
         validator.push_by(|| self.0, bytes)
     }
+
+    /// As [`Validator::push_masked`], by this implementation whatever the size.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_masked(
+        self,
+        validator: &mut Validator,
+        bytes: &mut [u8],
+        key: [u8; 4],
+        phase: usize,
+    ) -> Result<(), InvalidUtf8> {
+        validator.push_masked_by(self.0, bytes, rotated(u32::from_le_bytes(key), phase))
+    }
 }
 
 /// Every implementation this machine can run, the scalar oracle first and the chosen one last.
@@ -288,6 +305,7 @@ impl Kind {
     }
 
     /// Whether `piece` is a text.
+    #[inline]
     fn is_valid(self, piece: &[u8]) -> bool {
         match self {
             Self::Scalar => scalar::push(State::Between, piece) == Ok(State::Between),
@@ -302,16 +320,55 @@ impl Kind {
             Self::Neon(neon) => neon.is_valid(piece),
         }
     }
+
+    /// Whether `piece`, which is shorter than [`short::CHECKED_SIZE_MAX`], is a text.
+    #[inline]
+    fn is_valid_short(self, piece: &[u8]) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.is_valid_short(piece),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(avx512) => avx512.is_valid_short(piece),
+            _ => self.is_valid(piece),
+        }
+    }
+
+    /// Unmasks `piece`, and tells whether it is a text then.
+    fn unmask(self, piece: &mut [u8], word: u32) -> bool {
+        match self {
+            Self::Scalar | Self::Core => {
+                fused::unmask(piece, word);
+                self.is_valid(piece)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Ssse3(ssse3) => ssse3.unmask(piece, word),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.unmask(piece, word),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(avx512) => avx512.unmask(piece, word),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(neon) => neon.unmask(piece, word),
+        }
+    }
 }
 
 /// Vectors say no for a whole piece, in which the byte is then looked for: so no more than this is
 /// read twice.
 const PIECE_SIZE_MAX: usize = 32 * 1024;
 
-/// Chosen at the first call and kept: after that one load and one predictable branch.
+/// Chosen at the first call and kept: after that one load and one predictable branch. Not even
+/// these where the compiler was told of the widest vectors, because there is nothing to choose.
 #[cfg(feature = "std")]
+#[inline]
 fn chosen() -> Kind {
     static CHOSEN: std::sync::OnceLock<Kind> = std::sync::OnceLock::new();
+    if cfg!(all(
+        target_feature = "avx512bw",
+        target_feature = "avx512vbmi",
+        target_feature = "gfni"
+    )) {
+        return Kind::detect();
+    }
     *CHOSEN.get_or_init(Kind::detect)
 }
 

@@ -2,11 +2,11 @@
 #![expect(unsafe_code, reason = "instructions that only detection can prove present")]
 
 use core::arch::aarch64::{
-    uint8x16_t, vandq_u8, vdupq_n_u8, veorq_u8, vextq_u8, vld1q_u8, vmaxvq_u8, vorrq_u8, vqsubq_u8,
-    vqtbl1q_u8, vshrq_n_u8,
+    uint8x16_t, vandq_u8, vdupq_n_u8, vdupq_n_u32, veorq_u8, vextq_u8, vld1q_u8, vmaxvq_u8,
+    vorrq_u8, vqsubq_u8, vqtbl1q_u8, vreinterpretq_u8_u32, vshrq_n_u8, vst1q_u8,
 };
 
-use super::{lookup, lookup::Vectors};
+use super::{fused, lookup, lookup::Vectors};
 
 /// Proof that this machine has NEON.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,18 @@ impl Neon {
     fn is_valid_here(self, text: &[u8]) -> bool {
         lookup::is_valid::<16, Self>(self, text)
     }
+
+    /// Unmasks `text`, and tells whether it is well-formed then. `word` holds the key, its first
+    /// byte to apply in the lowest eight bits.
+    pub(super) fn unmask(self, text: &mut [u8], word: u32) -> bool {
+        // SAFETY: `self` proves the features.
+        unsafe { self.unmask_here(text, word) }
+    }
+
+    #[target_feature(enable = "neon")]
+    fn unmask_here(self, text: &mut [u8], word: u32) -> bool {
+        fused::walk::<16, Self>(self, text, word)
+    }
 }
 
 impl Vectors<16> for Neon {
@@ -41,6 +53,12 @@ impl Vectors<16> for Neon {
     fn splat(self, byte: u8) -> uint8x16_t {
         // SAFETY: `self` proves the features.
         unsafe { vdupq_n_u8(byte) }
+    }
+
+    #[inline(always)]
+    fn splat_word(self, word: u32) -> uint8x16_t {
+        // SAFETY: `self` proves the features.
+        unsafe { vreinterpretq_u8_u32(vdupq_n_u32(u32::from_ne_bytes(word.to_le_bytes()))) }
     }
 
     #[inline(always)]
@@ -55,6 +73,12 @@ impl Vectors<16> for Neon {
         // SAFETY: `self` proves the features; the array is as long as what is read of it, at any
         // alignment.
         unsafe { vld1q_u8(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [u8; 16], vector: uint8x16_t) {
+        // SAFETY: `self` proves the features; the array is as long as the vector, at any alignment.
+        unsafe { vst1q_u8(to.as_mut_ptr(), vector) }
     }
 
     #[inline(always)]

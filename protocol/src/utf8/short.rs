@@ -3,6 +3,9 @@
 /// The longest text, in bytes, for which [`is_ascii`] costs less than a dispatch.
 pub(super) const SIZE_MAX: usize = 64;
 
+/// Below this size, in bytes, a text is not searched for where it is ASCII and where not.
+pub(super) const CHECKED_SIZE_MAX: usize = 512;
+
 /// Whether no byte has its highest bit set.
 ///
 /// Reads the words that a mask of the same length wrote: to read across two stores that are still

@@ -3,10 +3,11 @@
 
 use core::arch::x86_64::{
     __m128i, _mm_alignr_epi8, _mm_and_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8,
-    _mm_or_si128, _mm_set1_epi8, _mm_shuffle_epi8, _mm_srli_epi16, _mm_subs_epu8, _mm_xor_si128,
+    _mm_or_si128, _mm_set1_epi8, _mm_set1_epi32, _mm_shuffle_epi8, _mm_srli_epi16,
+    _mm_storeu_si128, _mm_subs_epu8, _mm_xor_si128,
 };
 
-use super::{lookup, lookup::Vectors};
+use super::{fused, lookup, lookup::Vectors};
 
 /// Proof that this machine has SSSE3.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,18 @@ impl Ssse3 {
     fn is_valid_here(self, text: &[u8]) -> bool {
         lookup::is_valid::<16, Self>(self, text)
     }
+
+    /// Unmasks `text`, and tells whether it is well-formed then. `word` holds the key, its first
+    /// byte to apply in the lowest eight bits.
+    pub(super) fn unmask(self, text: &mut [u8], word: u32) -> bool {
+        // SAFETY: `self` proves the features.
+        unsafe { self.unmask_here(text, word) }
+    }
+
+    #[target_feature(enable = "ssse3")]
+    fn unmask_here(self, text: &mut [u8], word: u32) -> bool {
+        fused::walk::<16, Self>(self, text, word)
+    }
 }
 
 impl Vectors<16> for Ssse3 {
@@ -44,10 +57,22 @@ impl Vectors<16> for Ssse3 {
     }
 
     #[inline(always)]
+    fn splat_word(self, word: u32) -> __m128i {
+        // SAFETY: `self` proves the features.
+        unsafe { _mm_set1_epi32(word.cast_signed()) }
+    }
+
+    #[inline(always)]
     fn table(self, table: &[u8; 16]) -> __m128i {
         // SAFETY: `self` proves the features; the array is as long as what is read of it, at any
         // alignment.
         unsafe { _mm_loadu_si128(table.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [u8; 16], vector: __m128i) {
+        // SAFETY: `self` proves the features; the array is as long as the vector, at any alignment.
+        unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), vector) }
     }
 
     #[inline(always)]

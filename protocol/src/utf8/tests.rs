@@ -5,7 +5,9 @@ use alloc::{format, string::ToString, vec, vec::Vec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::mask;
 use crate::pieces::Outlook;
+use crate::shelf::Shelf;
 
 /// What the standard library says, as the offset of the first byte that no text can have there.
 fn expected(bytes: &[u8]) -> Result<(), usize> {
@@ -47,8 +49,56 @@ fn check<'a>(bytes: &[u8], parts: impl IntoIterator<Item = &'a [u8]> + Clone) {
     }
 }
 
+/// As above, of what is masked.
+fn check_masked<'a>(bytes: &[u8], parts: impl IntoIterator<Item = &'a [u8]> + Clone) {
+    let expected = expected(bytes);
+    let chosen = pushed(masked(Validator::push_masked), parts.clone());
+    assert_eq!(chosen, expected, "chosen: {bytes:x?}");
+    for implementation in implementations() {
+        let push = masked(|validator: &mut Validator, part: &mut [u8], key, phase| {
+            implementation.push_masked(validator, part, key, phase)
+        });
+        let actual = pushed(push, parts.clone());
+        assert_eq!(actual, expected, "{}: {bytes:x?}", implementation.name());
+    }
+}
+
+/// Masks each part, byte by byte, before it is pushed, at places that no vector begins at; and sees
+/// to it that all of it is unmasked, and nothing beside it touched.
+fn masked(
+    push: impl Fn(&mut Validator, &mut [u8], [u8; 4], usize) -> Result<(), InvalidUtf8>,
+) -> impl Fn(&mut Validator, &[u8]) -> Result<(), InvalidUtf8> {
+    const KEY: [u8; 4] = [0x9d, 0x36, 0xf0, 0x4d];
+    move |validator, part| {
+        let phase = part.len() * 7;
+        let offset = part.len() % 5;
+        let mut buffer = vec![0xa5; offset + part.len() + 70];
+        let end = offset + part.len();
+        for (index, byte) in part.iter().enumerate() {
+            buffer[offset + index] = byte ^ KEY[(phase + index) % 4];
+        }
+        let pushed = push(validator, &mut buffer[offset..end], KEY, phase);
+        assert_eq!(&buffer[offset..end], part, "after {pushed:?}");
+        assert!(buffer[..offset].iter().chain(&buffer[end..]).all(|&byte| byte == 0xa5));
+        pushed
+    }
+}
+
 fn check_whole(bytes: &[u8]) {
     check(bytes, [bytes]);
+}
+
+/// The same of what is masked; and what is lent as a text, plain and masked.
+fn check_whole_masked(bytes: &[u8]) {
+    let whole = text(&mut bytes.to_vec()).map(drop);
+    assert_eq!(whole.map_err(|error| error.offset), expected(bytes), "whole: {bytes:x?}");
+    check_masked(bytes, [bytes]);
+    let key = [0x9d, 0x36, 0xf0, 0x4d];
+    let mut payload = bytes.to_vec();
+    mask::apply(&mut payload, key, 0);
+    let whole = masked_text(&mut payload, key).map(drop);
+    assert_eq!(whole.map_err(|error| error.offset), expected(bytes), "whole: {bytes:x?}");
+    assert_eq!(payload, bytes);
 }
 
 /// Bytes on both sides of every boundary in the table.
@@ -156,9 +206,66 @@ fn boundaries_at_every_position() {
 #[test]
 fn every_length_of_each_kind_of_text() {
     for text in ["x", "é", "語", "😀", "aé語😀"] {
-        let whole = text.repeat(300 / text.len());
-        for size in 0..=whole.len() {
+        let whole = text.repeat(700 / text.len());
+        // Short ones, and what is walked as a long one.
+        for size in (0..=300).chain(500..=whole.len()) {
             check_whole(&whole.as_bytes()[..size]);
+            check_whole_masked(&whole.as_bytes()[..size]);
+        }
+    }
+}
+
+/// In every lane of a short text and of a long one, whose blocks are partly ASCII.
+#[test]
+fn bad_bytes_at_every_position_of_a_text() {
+    for filler in ["x", "é", "語", "😀"] {
+        for size in [200, 650] {
+            let mut good = filler.repeat(size / filler.len()).into_bytes();
+            for half in [size, size / 2] {
+                good.get_mut(half..).unwrap_or_default().fill(b'x');
+                for position in 0..good.len() {
+                    for bad in [0x80, 0xc3, 0xe2, 0xf0, 0xff] {
+                        let mut bytes = good.clone();
+                        bytes[position] = bad;
+                        check_whole(&bytes);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// In every lane of every vector that the widest four take at once, and in what is before and after
+/// them; in ASCII and beside it.
+#[test]
+fn bad_bytes_at_every_position_of_a_masked_text() {
+    for filler in ["x", "é", "語"] {
+        let good = filler.repeat(400 / filler.len()).into_bytes();
+        for position in 0..good.len() {
+            for bad in [0x80, 0xc3, 0xe2, 0xf0, 0xff] {
+                let mut bytes = good.clone();
+                bytes[position] = bad;
+                check_whole_masked(&bytes);
+            }
+        }
+    }
+}
+
+/// Cut into pieces, and long enough for the chosen implementation to do it in one pass.
+#[test]
+fn masked_texts_of_several_pieces() {
+    for text in ["x", "é", "語", "😀"] {
+        let size = 2 * PIECE_SIZE_MAX + 100;
+        let mut bytes = text.repeat(size / text.len()).into_bytes();
+        for cut in [1, 2, 3, PIECE_SIZE_MAX - 1, PIECE_SIZE_MAX + 2] {
+            check_masked(&bytes, [&bytes[..cut], &bytes[cut..]]);
+        }
+        check_whole_masked(&bytes);
+        for position in [0, PIECE_SIZE_MAX - 1, PIECE_SIZE_MAX, size - 200] {
+            let good = core::mem::replace(&mut bytes[position], 0xff);
+            check_whole_masked(&bytes);
+            check_whole(&bytes);
+            bytes[position] = good;
         }
     }
 }
@@ -167,7 +274,9 @@ fn every_length_of_each_kind_of_text() {
 fn every_split_of_the_corpus() {
     for bytes in CORPUS {
         check_whole(bytes);
+        check_whole_masked(bytes);
         check(bytes, bytes.chunks(1));
+        check_masked(bytes, bytes.chunks(1));
         for first in 0..=bytes.len() {
             for second in first..=bytes.len() {
                 check(bytes, [&bytes[..first], &bytes[first..second], &bytes[second..]]);
@@ -245,7 +354,7 @@ fn text_lends_what_it_validated() {
 }
 
 fn push(gather: &mut Gather, chunk: &[u8]) -> Result<(), InvalidUtf8> {
-    gather.push(chunk, Outlook::Known(0))
+    gather.push(chunk, Outlook::Known(0), &mut Shelf::new())
 }
 
 #[test]
@@ -267,7 +376,7 @@ fn gather_agrees_in_every_split() {
 fn gather_begins_anew_after_it_lent() {
     let mut gather = Gather::new(Vec::from(*b"left over"));
     assert_eq!(gather.len(), 0);
-    gather.push(b"first", Outlook::Known(100)).unwrap();
+    gather.push(b"first", Outlook::Known(100), &mut Shelf::new()).unwrap();
     assert_eq!(gather.len(), 5);
     // Whoever borrows the text may leave anything in the buffer: none of it may be taken for text
     // later.
@@ -312,6 +421,7 @@ proptest! {
         cuts in prop::collection::vec(any::<usize>(), 0..6),
     ) {
         check(&bytes, parts(&bytes, &cuts));
+        check_masked(&bytes, parts(&bytes, &cuts));
     }
 
     #[test]
@@ -322,6 +432,7 @@ proptest! {
     ) {
         let mut bytes = text.into_bytes();
         check(&bytes, parts(&bytes, &cuts));
+        check_masked(&bytes, parts(&bytes, &cuts));
         for (position, byte) in changes {
             let size = bytes.len();
             if let Some(to) = bytes.get_mut(position % size.max(1)) {
@@ -329,5 +440,6 @@ proptest! {
             }
         }
         check(&bytes, parts(&bytes, &cuts));
+        check_masked(&bytes, parts(&bytes, &cuts));
     }
 }

@@ -5,8 +5,10 @@
 use alloc::vec::Vec;
 use core::{fmt, ops::Deref};
 
-use super::{InvalidUtf8, Validator, short};
+use super::{InvalidUtf8, PIECE_SIZE_MAX, Validator, chosen, masked, short};
+use crate::mask;
 use crate::pieces::{Outlook, Pieces};
+use crate::shelf::Shelf;
 
 /// Validated bytes, lent for change.
 ///
@@ -70,11 +72,117 @@ impl fmt::Display for Text<'_> {
 ///
 /// [`InvalidUtf8`] with the offset of the first bad byte in `bytes`; of a text whose last character
 /// is cut short, with the length of `bytes`, where the missing byte would stand.
+#[inline]
 pub fn text(bytes: &mut [u8]) -> Result<Text<'_>, InvalidUtf8> {
+    if bytes.len() < short::SIZE_MAX && short::is_ascii(bytes) {
+        return Ok(Text { bytes });
+    }
+    text_checked(bytes)
+}
+
+/// As [`text`], for what is not a few words of ASCII: by itself, as what follows, because whoever
+/// takes fewer registers need not save as many.
+#[inline(never)]
+fn text_checked(bytes: &mut [u8]) -> Result<Text<'_>, InvalidUtf8> {
+    if bytes.len() < short::CHECKED_SIZE_MAX && chosen().is_valid_short(bytes) {
+        return Ok(Text { bytes });
+    }
+    text_located(bytes)
+}
+
+/// As [`text`], for what is long, or is no text.
+#[inline(never)]
+fn text_located(bytes: &mut [u8]) -> Result<Text<'_>, InvalidUtf8> {
+    // What is not too long to be looked at twice.
+    if bytes.len() <= PIECE_SIZE_MAX && chosen().is_valid(bytes) {
+        return Ok(Text { bytes });
+    }
     let mut validator = Validator::new();
     validator.push(bytes)?;
     validator.finish().map_err(|_| InvalidUtf8 { offset: bytes.len() })?;
     Ok(Text { bytes })
+}
+
+/// Unmasks a whole text and validates it: what [`mask::apply`](crate::mask::apply) and [`text`] do
+/// one after the other. All of `bytes` is unmasked, also after an error.
+///
+/// ```
+/// let mut payload = [0x7f, 0x9f, 0x4d, 0x51, 0x58];
+/// let text = ringwire_protocol::utf8::masked_text(&mut payload, [0x37, 0xfa, 0x21, 0x3d])?;
+/// assert_eq!(text.as_str(), "Hello");
+/// # Ok::<(), ringwire_protocol::utf8::InvalidUtf8>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`text`].
+#[inline]
+pub fn masked_text(bytes: &mut [u8], key: [u8; 4]) -> Result<Text<'_>, InvalidUtf8> {
+    if bytes.len() < masked::SIZE_MIN {
+        mask::apply(bytes, key, 0);
+        return text(bytes);
+    }
+    masked_text_fused(bytes, key)
+}
+
+/// As [`masked_text`], in one pass.
+#[inline(never)]
+fn masked_text_fused(bytes: &mut [u8], key: [u8; 4]) -> Result<Text<'_>, InvalidUtf8> {
+    let mut validator = Validator::new();
+    validator.push_masked(bytes, key, 0)?;
+    validator.finish().map_err(|_| InvalidUtf8 { offset: bytes.len() })?;
+    Ok(Text { bytes })
+}
+
+/// Takes a text from the input, which lies masked behind `start` other bytes. `None`: it is no
+/// text, or is not there; nothing has been taken, and nothing is changed.
+pub(crate) fn take_masked<'i>(
+    input: &mut &'i mut [u8],
+    start: usize,
+    size: usize,
+    key: [u8; 4],
+) -> Option<Text<'i>> {
+    let payload = input.get_mut(start..start + size)?;
+    if masked_text(payload, key).is_err() {
+        // The same mask once more makes it what it was.
+        mask::apply(payload, key, 0);
+        return None;
+    }
+    lend(input, start, size)
+}
+
+/// As [`take_masked`], for a text of a few words: at most [`mask::SHORT_MAX`] bytes.
+#[inline(always)]
+pub(crate) fn take_masked_short<'i>(
+    input: &mut &'i mut [u8],
+    start: usize,
+    size: usize,
+    key: [u8; 4],
+) -> Option<Text<'i>> {
+    let payload = input.get_mut(start..start + size)?;
+    if !mask::apply_short(payload, key) && !is_text_or_masked(payload, key) {
+        return None;
+    }
+    lend(input, start, size)
+}
+
+/// Whether it is a text; otherwise it is masked again.
+#[inline(never)]
+fn is_text_or_masked(payload: &mut [u8], key: [u8; 4]) -> bool {
+    let is_text = text(payload).is_ok();
+    if !is_text {
+        mask::apply(payload, key, 0);
+    }
+    is_text
+}
+
+/// Splits a text off the input, which has been validated where it lies.
+#[inline(always)]
+fn lend<'i>(input: &mut &'i mut [u8], start: usize, size: usize) -> Option<Text<'i>> {
+    let (taken, rest) = core::mem::take(input).split_at_mut_checked(start + size)?;
+    *input = rest;
+    // ASCII, or validated, and lent for change since only as what follows `start`.
+    taken.get_mut(start..).map(|bytes| Text { bytes })
 }
 
 /// A text being assembled from chunks.
@@ -113,11 +221,42 @@ impl Gather {
     ///
     /// [`InvalidUtf8`] with the offset of the first bad byte in `chunk`, of which nothing is
     /// appended then.
-    pub(crate) fn push(&mut self, chunk: &[u8], outlook: Outlook) -> Result<(), InvalidUtf8> {
+    pub(crate) fn push(
+        &mut self,
+        chunk: &[u8],
+        outlook: Outlook,
+        shelf: &mut Shelf,
+    ) -> Result<(), InvalidUtf8> {
         self.reopen();
         self.validator.push(chunk)?;
-        self.pieces.push(chunk, outlook);
+        self.pieces.push(chunk, outlook, shelf);
         Ok(())
+    }
+
+    /// The buffer to append more bytes to, of which the text has `rest` to come.
+    pub(crate) fn lend(&mut self, rest: usize, shelf: &mut Shelf) -> Vec<u8> {
+        self.reopen();
+        self.pieces.lend(rest, shelf)
+    }
+
+    /// Takes back what [`lend`](Self::lend) gave. What has been appended is no text before it has
+    /// been [accepted](Self::accept).
+    pub(crate) fn restore(&mut self, buffer: Vec<u8>) {
+        self.pieces.restore(buffer);
+    }
+
+    /// The last `size` bytes, which have been appended and are to be unmasked.
+    pub(crate) fn appended(&mut self, size: usize) -> &mut [u8] {
+        self.pieces.last_mut(size)
+    }
+
+    /// Validates the last `size` bytes, which have been appended.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub(crate) fn accept(&mut self, size: usize) -> Result<(), InvalidUtf8> {
+        self.validator.push(self.pieces.last_mut(size))
     }
 
     /// The bytes of the text so far.
@@ -139,6 +278,11 @@ impl Gather {
         self.stage = Stage::Lent;
         // The pieces in their order are the bytes that were validated.
         Ok(Text { bytes: self.pieces.join() })
+    }
+
+    /// Gives the bytes away as [`Pieces::take`] does.
+    pub(crate) fn take(&mut self, shelf: &mut Shelf) -> Vec<u8> {
+        self.pieces.take(shelf)
     }
 
     /// Bytes that have been allocated for it.
