@@ -59,8 +59,8 @@ pub enum Cause {
     Stopped,
 }
 
-/// What there was too much of. The last six turn peers away before their request is answered: with
-/// 503, or without a word where that is being said to many already.
+/// What there was too much of. The last seven turn peers away before their request is answered:
+/// with 503, or without a word where that is being said to many already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
@@ -84,10 +84,14 @@ pub enum Limit {
     /// ([`Config::connections_address_max`](crate::Config::connections_address_max)).
     ConnectionsAddress,
     /// Handshakes: this one was the oldest when a newer one needed its place
-    /// ([`Config::handshakes_max`](crate::Config::handshakes_max)) or its descriptor.
+    /// ([`Config::handshakes_max`](crate::Config::handshakes_max)) or its descriptor; or it is the
+    /// newest, and all others wait for a decision ([`Upgrade::later`](crate::Upgrade::later)).
     Handshakes,
     /// Requests in a second ([`Config::handshake_rate`](crate::Config::handshake_rate)).
     HandshakeRate,
+    /// The time for a decision that was put off
+    /// ([`Config::upgrade_timeout`](crate::Config::upgrade_timeout)).
+    UpgradeTime,
     /// Descriptors of the process or the system.
     Descriptors,
 }
@@ -163,6 +167,7 @@ impl Limit {
             Self::ConnectionsAddress => "connections_address",
             Self::Handshakes => "handshakes",
             Self::HandshakeRate => "handshake_rate",
+            Self::UpgradeTime => "upgrade_time",
             Self::Descriptors => "descriptors",
         }
     }
@@ -272,6 +277,9 @@ impl fmt::Display for Cause {
                 formatter.write_str("a newer handshake needed the place of this one")
             }
             Self::Limit(Limit::HandshakeRate) => formatter.write_str("there are too many requests"),
+            Self::Limit(Limit::UpgradeTime) => {
+                formatter.write_str("nobody has decided about the request in time")
+            }
             Self::Limit(Limit::Descriptors) => formatter.write_str("no descriptor is free"),
             Self::Policy(Policy::SlowConsumer) => formatter.write_str("the peer was too slow"),
             Self::TimeOut(TimeOut::Handshake) => formatter.write_str("the peer asked for nothing"),

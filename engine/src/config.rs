@@ -7,6 +7,7 @@ use ringwire_protocol::{Close, Limits, handshake};
 
 use crate::error::ConfigError;
 use crate::mailbox::Bounds;
+use crate::probe::DriverChoice;
 use crate::profile::Profile;
 use crate::slow::{Contradiction, SlowConsumer};
 use crate::timer::DURATION_MAX;
@@ -38,6 +39,10 @@ pub struct Config {
     /// last arrived or was asked of it; after that it sleeps. To be woken takes tens of
     /// microseconds. Default zero: a worker that spins takes all of its core.
     pub spin: Duration,
+    /// What moves the bytes. Default [`DriverChoice::Auto`]: io_uring where the system lets us, as
+    /// most containers do not, and epoll elsewhere; [`Server::probe`](crate::Server::probe) says
+    /// which, and why.
+    pub driver: DriverChoice,
     /// How long the kernel polls the network card before it sleeps (`SO_BUSY_POLL`, and that of the
     /// ring), from 1 µs to 1 s. Default `None`: it takes a card that can be polled, and the
     /// loopback has none. More than the system's `net.core.busy_read` needs `CAP_NET_ADMIN`.
@@ -61,8 +66,9 @@ pub struct Config {
     pub connections_address_max: Option<usize>,
     /// Opening handshakes of one worker at the same time. The oldest gives up its place to a newer
     /// one, because a good client is done within a round trip, so that peers that connect and say
-    /// nothing only ever drive each other out. Default 4,096: who sends its request within 80 ms
-    /// gets in past 50,000 such peers a second. No more than
+    /// nothing only ever drive each other out. One whose answer was put off
+    /// ([`Upgrade::later`](crate::Upgrade::later)) counts and does not give way. Default 4,096: who
+    /// sends its request within 80 ms gets in past 50,000 such peers a second. No more than
     /// [`connections_max`](Self::connections_max) count.
     pub handshakes_max: usize,
     /// Requests that one worker answers in a second. One beyond them is refused with 503 before it
@@ -76,12 +82,20 @@ pub struct Config {
     /// Peers that the kernel keeps until they are accepted, for each worker. Default 4,096, which
     /// is also the kernel's own limit unless it was raised.
     pub backlog: u32,
+    /// Who may connect to a path of [`Server::bind_unix`](crate::Server::bind_unix): the bits of
+    /// chmod(1), of which those for writing count. Default `None`: what the umask of the process
+    /// leaves, which is its user alone on most systems.
+    pub unix_mode: Option<u32>,
 
     /// Bytes, lines and so on of the request that opens a connection.
     pub handshake: handshake::Limits,
     /// From accepting a connection to the end of its request. Default 10 s: a phone on a bad
     /// network manages, and a peer that dribbles is done with soon.
     pub handshake_timeout: Duration,
+    /// From the end of a request that the handler has put off to its answer
+    /// ([`Upgrade::later`](crate::Upgrade::later)); then it is 503. Default 10 s: another service
+    /// may be asked twice, and clients do not give up before.
+    pub upgrade_timeout: Duration,
     /// Which web pages may connect. Default [`Origins::Any`].
     pub origins: Origins,
 
@@ -97,7 +111,8 @@ pub struct Config {
     /// connections wait for a turn and lose nothing.
     pub buffers: u16,
     /// Bytes of one receive buffer, from 64 to 16 MiB. Default 32 KiB: the common message fits
-    /// whole, with its header, and is handed over without a copy.
+    /// whole, with its header, and is handed over without a copy. What of it has never been
+    /// received into takes no memory.
     pub buffer_size: usize,
 
     /// Bytes of messages that one connection may have handled in one turn of the loop; a message or
@@ -134,11 +149,18 @@ pub struct Config {
     /// hold its outbox for two years.
     pub outbox_age_max: Option<Duration>,
     /// Bytes that the kernel takes for one peer before they are on their way (`TCP_NOTSENT_LOWAT`
-    /// of tcp(7)). What is beyond stays in the outbox, where what is done about slow consumers can
-    /// still drop or replace it; what the kernel has taken can only grow old. Default `None`, as
-    /// the system has it: 4 MiB and more on most, which is seconds of a feed. Who conflates sets
-    /// some 64 KiB, a flight; the link is kept busy all the same, since what is on its way does
-    /// not count.
+    /// of tcp(7)). Default `None`: what its send buffer holds, which most systems let grow to 4 MiB
+    /// and more.
+    ///
+    /// Set it, to some 64 KiB, a flight, wherever peers are sent what they have not asked for piece
+    /// by piece: a feed, a fan-out, whatever conflates or drops. For a peer that has stopped
+    /// reading the kernel otherwise takes megabytes, which are seconds of a feed, ahead of
+    /// everything that is done about slow consumers: this sees only what is beyond, in the outbox,
+    /// and what the kernel has taken can only grow old. It is fresh memory besides, for each such
+    /// peer, and while a worker copies into it, all others of that worker wait for their sends.
+    ///
+    /// The link is kept busy all the same, since what is on its way does not count. Who sends files
+    /// or answers requests gains nothing by it.
     pub unsent_max: Option<u32>,
 
     /// From the first byte of a message or a frame to its last, while it is read; then the
@@ -189,7 +211,7 @@ pub struct Config {
     /// 65,536 values, 64 MiB.
     pub retained: RetainedLimits,
 
-    /// Messages from other threads that wait for one worker, at most 16,777,215. Above this,
+    /// Messages from other threads that wait for one worker, at most 8,388,607. Above this,
     /// [`Handle::send`](crate::Handle::send) refuses. Default 65,536.
     pub mailbox_size: usize,
     /// Bytes of memory that those messages hold, below 64 GiB; above this as well, `send` refuses.
@@ -206,6 +228,7 @@ impl Default for Config {
             pin_workers: true,
             cores: Vec::new(),
             spin: Duration::ZERO,
+            driver: DriverChoice::Auto,
             busy_poll: None,
             measure_latency: false,
             connections_max: 1_000_000,
@@ -215,8 +238,10 @@ impl Default for Config {
             handshake_rate: None,
             handshake_burst: 1000,
             backlog: 4096,
+            unix_mode: None,
             handshake: handshake::Limits::default(),
             handshake_timeout: Duration::from_secs(10),
+            upgrade_timeout: Duration::from_secs(10),
             origins: Origins::Any,
             compression: None,
             limits: Limits::default(),
@@ -413,6 +438,7 @@ fn check_sizes(config: &Config) -> Result<(), ConfigError> {
 fn check_times(config: &Config) -> Result<(), ConfigError> {
     let times = [
         ("handshake_timeout", Some(config.handshake_timeout)),
+        ("upgrade_timeout", Some(config.upgrade_timeout)),
         ("send_timeout", Some(config.send_timeout)),
         ("outbox_age_max", config.outbox_age_max),
         ("message_timeout", config.message_timeout),

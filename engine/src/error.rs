@@ -4,8 +4,11 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use crate::driver::errno;
+use crate::listener::{InheritError, ListenerFault};
+use crate::probe::Demand;
+use crate::refusal::Refusal;
 
 /// Why a server did not start, or did not go on.
 #[derive(Debug)]
@@ -20,6 +23,32 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The path could not be listened on: something else stands there, a server listens there, or
+    /// the folder does not let this process.
+    ListenUnix {
+        /// What was asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A listener that was given is none that a server can use.
+    Listener {
+        /// Which of those that were given, from 0.
+        number: usize,
+        /// Its name, where it is inherited and has one.
+        name: Option<String>,
+        /// Why not.
+        fault: ListenerFault,
+    },
+    /// More listeners were given than there are workers, each of which accepts from one.
+    Listeners {
+        /// How many were given.
+        listeners: usize,
+        /// How many workers there are.
+        workers: usize,
+    },
+    /// No listener could be inherited.
+    Inherit(InheritError),
     /// The system refuses [`Config::busy_poll`](crate::Config::busy_poll): more than its
     /// `net.core.busy_read` needs `CAP_NET_ADMIN`.
     BusyPoll(io::Error),
@@ -32,45 +61,62 @@ pub enum Error {
         /// What this many workers need.
         needed: u64,
     },
-    /// The system refuses io_uring, or what this engine needs of it.
-    IoUring {
-        /// What was tried.
-        step: RingStep,
-        /// What the system said.
-        source: io::Error,
+    /// `RINGWIRE_DRIVER` names no driver.
+    DriverUnknown {
+        /// What it says.
+        value: String,
     },
+    /// io_uring was demanded and cannot be had.
+    DriverDemanded {
+        /// Who demanded it.
+        demand: Demand,
+        /// Why it cannot be had.
+        refusal: Refusal,
+    },
+    /// A worker could not have a ring, though there was one when the server began to listen.
+    IoUring(Refusal),
+    /// The system has not even an epoll for us.
+    Epoll(io::Error),
     /// A worker's thread could not be started.
     Thread(io::Error),
     /// A worker's ring failed while it was serving.
     Ring(io::Error),
     /// A handler panicked. The other workers have been stopped.
     HandlerPanicked,
+    /// The runtime cannot be the host of a worker.
+    #[cfg(any(feature = "tokio", feature = "tokio-uring"))]
+    Host(HostError),
 }
 
-/// What of io_uring the system refused.
+/// Why a runtime cannot be the host.
+#[cfg(any(feature = "tokio", feature = "tokio-uring"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RingStep {
-    /// To set up a ring.
-    SetUp,
-    /// To register a ring of receive buffers (Linux 5.19).
-    Buffers,
-    /// A multishot receive into these buffers (Linux 6.0).
-    MultishotReceive,
-    /// A few more descriptors.
-    Descriptors,
+pub enum HostError {
+    /// The future is not polled by a runtime of that kind.
+    NoRuntime,
+    /// The server has so many workers, and a thread hosts one of them: set
+    /// [`Config::workers`](crate::Config::workers) to 1, or give each of
+    /// [`Server::parts`](crate::Server::parts) a thread.
+    Workers(usize),
 }
 
-impl fmt::Display for RingStep {
+#[cfg(any(feature = "tokio", feature = "tokio-uring"))]
+impl fmt::Display for HostError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::SetUp => "setting up a ring",
-            Self::Buffers => "registering a ring of receive buffers",
-            Self::MultishotReceive => "a multishot receive",
-            Self::Descriptors => "opening its descriptors",
-        })
+        match self {
+            Self::NoRuntime => formatter.write_str("there is none on this thread"),
+            Self::Workers(count) => write!(
+                formatter,
+                "the server has {count} workers and a thread hosts one: set Config::workers to 1, \
+                 or give each of Server::parts a thread"
+            ),
+        }
     }
 }
+
+#[cfg(any(feature = "tokio", feature = "tokio-uring"))]
+impl StdError for HostError {}
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,6 +126,23 @@ impl fmt::Display for Error {
                 write!(formatter, "cannot listen on {address}: {source}")?;
                 formatter.write_str(listen_advice(source))
             }
+            Self::ListenUnix { path, source } => {
+                write!(formatter, "cannot listen on unix:{}: {source}", path.display())?;
+                formatter.write_str(path_advice(source))
+            }
+            Self::Listener { number, name, fault } => {
+                write!(formatter, "cannot listen on listener {number}")?;
+                if let Some(name) = name {
+                    write!(formatter, " ({name})")?;
+                }
+                write!(formatter, ": it {fault}")
+            }
+            Self::Listeners { listeners, workers } => write!(
+                formatter,
+                "{listeners} listeners need as many workers, and there are {workers}: each worker \
+                 accepts from one"
+            ),
+            Self::Inherit(error) => error.fmt(formatter),
             Self::BusyPoll(source) => write!(
                 formatter,
                 "cannot poll network cards: {source}. busy_poll above net.core.busy_read needs \
@@ -91,13 +154,22 @@ impl fmt::Display for Error {
                 "the limit of open files is {limit} and at least {needed} are needed: raise it \
                  (ulimit -n, LimitNOFILE=) or use fewer workers"
             ),
-            Self::IoUring { step, source } => {
-                write!(formatter, "io_uring is not usable here: {step}: {source}")?;
-                formatter.write_str(ring_advice(source))
-            }
+            Self::DriverUnknown { value } => write!(
+                formatter,
+                "RINGWIRE_DRIVER is {value:?}, and neither auto, uring nor epoll: unset it or set \
+                 it to one of these"
+            ),
+            Self::DriverDemanded { demand, refusal } => write!(
+                formatter,
+                "{demand} demands io_uring: {refusal}. Or demand none, and epoll serves"
+            ),
+            Self::IoUring(refusal) => write!(formatter, "a worker has no ring: {refusal}"),
+            Self::Epoll(source) => write!(formatter, "cannot open an epoll: {source}"),
             Self::Thread(source) => write!(formatter, "cannot start a worker's thread: {source}"),
             Self::Ring(source) => write!(formatter, "a worker's ring failed: {source}"),
             Self::HandlerPanicked => formatter.write_str("a handler panicked"),
+            #[cfg(any(feature = "tokio", feature = "tokio-uring"))]
+            Self::Host(error) => write!(formatter, "the runtime cannot be a host: {error}"),
         }
     }
 }
@@ -113,22 +185,15 @@ fn listen_advice(source: &io::Error) -> &'static str {
     }
 }
 
-fn ring_advice(source: &io::Error) -> &'static str {
-    match source.raw_os_error() {
-        Some(errno::EPERM | errno::EACCES) => {
-            ". It is forbidden: by a seccomp filter, as in a container with the default profile \
-             (allow io_uring_setup, io_uring_enter and io_uring_register), or by the sysctl \
-             kernel.io_uring_disabled (set it to 0)"
+fn path_advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            ". Another server listens there, or it is no socket: end the one, remove the other, or \
+             choose another path"
         }
-        Some(errno::ENOSYS) => {
-            ". This kernel has none, or a sandbox hides it: Linux 6.0 or newer is needed"
-        }
-        Some(errno::EINVAL) => ". This kernel is too old: Linux 6.0 or newer is needed",
-        Some(errno::ENOMEM) => {
-            ". Memory that may be locked ran out: raise it (ulimit -l, LimitMEMLOCK=) or use fewer \
-             workers"
-        }
-        Some(errno::EMFILE | errno::ENFILE) => ". Raise the limit of open files (ulimit -n)",
+        io::ErrorKind::NotFound => ". Its folder does not exist",
+        io::ErrorKind::PermissionDenied => ". This user may not write to its folder",
+        io::ErrorKind::InvalidInput => ". A path of a socket has at most 107 bytes",
         _ => "",
     }
 }
@@ -138,13 +203,28 @@ impl StdError for Error {
         match self {
             Self::Config(error) => Some(error),
             Self::Listen { source, .. }
+            | Self::ListenUnix { source, .. }
             | Self::BusyPoll(source)
             | Self::Resolve(source)
-            | Self::IoUring { source, .. }
+            | Self::Epoll(source)
             | Self::Thread(source)
             | Self::Ring(source) => Some(source),
-            Self::Descriptors { .. } | Self::HandlerPanicked => None,
+            Self::Inherit(error) => Some(error),
+            Self::DriverDemanded { refusal, .. } | Self::IoUring(refusal) => Some(refusal),
+            #[cfg(any(feature = "tokio", feature = "tokio-uring"))]
+            Self::Host(error) => Some(error),
+            Self::Listener { .. }
+            | Self::Listeners { .. }
+            | Self::DriverUnknown { .. }
+            | Self::Descriptors { .. }
+            | Self::HandlerPanicked => None,
         }
+    }
+}
+
+impl From<InheritError> for Error {
+    fn from(error: InheritError) -> Self {
+        Self::Inherit(error)
     }
 }
 
@@ -205,7 +285,7 @@ pub enum ConfigError {
     },
     /// `busy_poll` is not from 1 µs to 1 s.
     BusyPoll,
-    /// `mailbox_size` is above 16,777,215, or `mailbox_bytes_max` not below 64 GiB.
+    /// `mailbox_size` is above 8,388,607, or `mailbox_bytes_max` not below 64 GiB.
     Mailbox,
 }
 

@@ -6,15 +6,19 @@ use std::sync::{Arc, OnceLock};
 
 use ringwire_protocol::Misuse;
 
+use crate::adoption::Adoption;
 use crate::board::Board;
 use crate::conn::ConnectionId;
 use crate::driver::Key;
 use crate::latency::{Latencies, Measuring};
+use crate::load::Loads;
 use crate::mailbox::{Mailbox, Refused, SIGNALS_MAX};
 use crate::message::OwnedMessage;
 use crate::order::Order;
 use crate::presence::Presence;
+use crate::probe::Probe;
 use crate::publication::{Post, Publication, PublishError};
+use crate::release::Done;
 use crate::stats::Stats;
 use crate::stop::Stop;
 use crate::timer::Time;
@@ -44,6 +48,11 @@ pub(crate) enum Mail {
     Resume {
         key: Key,
     },
+    Adopt(Adoption),
+    Release {
+        key: Key,
+        done: Done,
+    },
     /// Any of those, called for at that time.
     Timed {
         called: Time,
@@ -52,6 +61,23 @@ pub(crate) enum Mail {
 }
 
 impl Mail {
+    /// To how many connections it is addressed, beside the one that each mail may mean, or what it
+    /// costs in these. Whom a publication reaches only its worker knows.
+    pub(crate) fn recipients(&self) -> u64 {
+        match self {
+            Self::SendMany { keys, .. } => keys.len() as u64,
+            Self::Adopt(_) => ADOPTION_RECIPIENTS,
+            Self::Timed { mail, .. } => mail.recipients(),
+            Self::Send { .. }
+            | Self::Publish(_)
+            | Self::Count(_)
+            | Self::Close { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
+            | Self::Release { .. } => 0,
+        }
+    }
+
     /// Bytes of memory that it holds, also those that a message has allocated and does not use.
     fn bytes(&self) -> usize {
         match self {
@@ -62,11 +88,16 @@ impl Mail {
             Self::Publish(publication) => publication.size(),
             Self::Count(presence) => presence.size(),
             Self::Close { reason, .. } => reason.capacity(),
-            Self::Pause { .. } | Self::Resume { .. } => 0,
+            Self::Pause { .. } | Self::Resume { .. } | Self::Release { .. } => 0,
+            Self::Adopt(adoption) => adoption.size(),
             Self::Timed { mail, .. } => size_of::<Self>().saturating_add(mail.bytes()),
         }
     }
 }
+
+/// Messages to one of many that cost as much as to take over a connection, with what has been read
+/// from it.
+const ADOPTION_RECIPIENTS: u64 = 128;
 
 /// A signal to a worker: close everything and end.
 pub(crate) const STOP: u32 = 1;
@@ -74,7 +105,10 @@ pub(crate) const STOP: u32 = 1;
 /// A signal to a worker: end at once.
 pub(crate) const STOP_NOW: u32 = 2;
 
-const _: () = assert!((STOP | STOP_NOW) as u64 <= SIGNALS_MAX);
+/// A signal to a worker: a request that was put off has been decided.
+pub(crate) const DECIDED: u32 = 4;
+
+const _: () = assert!((STOP | STOP_NOW | DECIDED) as u64 <= SIGNALS_MAX);
 
 /// Reaches any connection of a server from any thread, and stops the server. Cheap to clone.
 ///
@@ -91,6 +125,12 @@ pub struct Handle {
     pub(crate) order: Arc<Order>,
     /// Where latencies are measured.
     pub(crate) measuring: Option<Arc<Measuring>>,
+    /// What the server's driver is, and why.
+    pub(crate) probe: Arc<Probe>,
+    /// Who is to get the next connection that is handed over.
+    pub(crate) loads: Arc<Loads>,
+    /// Bytes that may have been read from it.
+    pub(crate) leftover_max: usize,
 }
 
 impl Handle {
@@ -263,6 +303,12 @@ impl Handle {
         self.signal(STOP | STOP_NOW);
     }
 
+    /// Which driver moves the bytes of the server, and why not a better one.
+    #[must_use]
+    pub fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
     /// What all workers have counted, summed up. It is at most a tenth of a second old, or of the
     /// end of a worker that has ended; asking costs the workers nothing, so a handler may.
     #[must_use]
@@ -286,6 +332,13 @@ impl Handle {
 
     fn signal(&self, bits: u32) {
         for mailbox in self.mailboxes.iter() {
+            mailbox.signal(bits);
+        }
+    }
+
+    /// Raises signals for one worker.
+    pub(crate) fn signal_one(&self, worker: u8, bits: u32) {
+        if let Some(mailbox) = self.mailboxes.get(usize::from(worker)) {
             mailbox.signal(bits);
         }
     }
@@ -322,6 +375,19 @@ impl Handle {
             Refused::TooLarge(_) => HandleError::TooLarge,
             Refused::Closed(_) => HandleError::Stopped,
         })
+    }
+}
+
+#[cfg(test)]
+impl Handle {
+    /// It reaches no worker.
+    pub(crate) fn of_nobody() -> Self {
+        let (mailboxes, boards, stop, order) =
+            (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        let loads = Arc::new(Loads::new(0));
+        let probe = Arc::new(Probe::new(crate::probe::DriverKind::Uring));
+        let (measuring, leftover_max) = (None, 0);
+        Self { mailboxes, boards, stop, order, measuring, probe, loads, leftover_max }
     }
 }
 
@@ -390,6 +456,7 @@ mod tests {
 
     use super::*;
     use crate::mailbox::Bounds;
+    use crate::probe::DriverKind;
 
     /// A handle to workers that read nothing.
     fn handle(workers: usize, size: usize) -> Handle {
@@ -397,7 +464,10 @@ mod tests {
         let mailboxes = (0..workers).map(|_| Arc::new(Mailbox::new(bounds))).collect();
         let boards = (0..workers).map(|_| Arc::default()).collect();
         let (stop, order) = (Arc::default(), Arc::default());
-        Handle { mailboxes, boards, stop, order, measuring: None }
+        let probe = Arc::new(Probe::new(DriverKind::Uring));
+        let loads = Arc::new(Loads::new(workers));
+        let (measuring, leftover_max) = (None, 0);
+        Handle { mailboxes, boards, stop, order, measuring, probe, loads, leftover_max }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What an application does with its connections.
 
+use std::any::Any;
 use std::time::Duration;
 
 use ringwire_protocol::handshake::Response;
@@ -13,9 +14,9 @@ use crate::request::Request;
 /// factory that [`Server::run`](crate::Server::run) takes, so a method needs no locks; it must not
 /// block, since all connections of its worker wait for it.
 ///
-/// For each connection: `upgrade`, `open`, any number of `message`, `chunk`, `pong` and
-/// `drain`, then `close`; before `close` comes `error` when the end is not a clean closing
-/// handshake.
+/// For each connection: `upgrade`, or `adopt` where another server hands it over, `open`, any
+/// number of `message`, `chunk`, `pong` and `drain`, then `close`, or `released` where it goes on
+/// elsewhere; before `close` comes `error` when the end is not a clean closing handshake.
 ///
 /// ```
 /// use ringwire::{Connection, Handler, Message};
@@ -33,9 +34,10 @@ use crate::request::Request;
 #[expect(unused_variables, reason = "the names of the parameters are part of the documentation")]
 pub trait Handler {
     /// What the handler keeps for each connection. It lives in the connection's slot.
-    type State: Default;
+    type State: Default + 'static;
 
-    /// A client asks for a connection, and its request is right. The default accepts.
+    /// A client asks for a connection, and its request is right. The default accepts. Who has to
+    /// ask others, and must not block meanwhile, answers [later](Upgrade::later).
     fn upgrade(&mut self, request: &Request<'_>) -> Upgrade<Self::State> {
         Upgrade::accept()
     }
@@ -43,6 +45,42 @@ pub trait Handler {
     /// A client asks for something else: a page, say. The default answers 426.
     fn request(&mut self, request: &Request<'_>) -> Response {
         upgrade_required()
+    }
+
+    /// Another server hands a connection over, with a state for it
+    /// ([`Adoption::state`](crate::Adoption::state)): what this server makes of it. `open` follows.
+    /// The default takes it as it is, if it is a [`Handler::State`], and the default state
+    /// otherwise.
+    ///
+    /// ```
+    /// use std::any::Any;
+    /// use ringwire::{Connection, Handler, Message};
+    ///
+    /// /// What the host knows of a user.
+    /// struct Session {
+    ///     user: String,
+    /// }
+    ///
+    /// struct Chat;
+    ///
+    /// impl Handler for Chat {
+    ///     type State = String;
+    ///
+    ///     fn adopt(&mut self, state: Box<dyn Any + Send>) -> String {
+    ///         state.downcast::<Session>().map_or_else(|_| String::new(), |it| it.user)
+    ///     }
+    ///
+    ///     fn message(&mut self, connection: &mut Connection<'_, String>, message: Message<'_>) {
+    ///         let said = format!("{}: {message:?}", connection.state());
+    ///         connection.send(&said);
+    ///     }
+    /// }
+    /// # let session = Session { user: "ann".to_owned() };
+    /// # assert_eq!(Chat.adopt(Box::new(session)), "ann");
+    /// # assert_eq!(Chat.adopt(Box::new(7)), "");
+    /// ```
+    fn adopt(&mut self, state: Box<dyn Any + Send>) -> Self::State {
+        state.downcast().map_or_else(|_| Self::State::default(), |state| *state)
     }
 
     /// The connection is open.
@@ -98,7 +136,7 @@ pub trait Handler {
     ///
     /// let config = Config { workers: 1, pin_workers: false, ..Config::default() };
     /// let server = Server::bind("127.0.0.1:0", config)?;
-    /// # let (address, handle) = (server.address(), server.handle());
+    /// # let (address, handle) = (server.address().unwrap(), server.handle());
     /// # let client = std::thread::spawn(move || -> std::io::Result<Vec<u8>> {
     /// #     let mut stream = std::net::TcpStream::connect(address)?;
     /// #     let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
@@ -146,6 +184,17 @@ pub trait Handler {
         payload: &[u8],
         round_trip: Option<Duration>,
     ) {
+    }
+
+    /// The connection has been [released](crate::Connection::release): it goes on elsewhere, and
+    /// neither `error` nor `close` follows. Nothing more can be sent here, and its subscriptions
+    /// have ended. What is returned goes with the socket ([`Released::state`](crate::Released));
+    /// by default nothing.
+    fn released(
+        &mut self,
+        connection: &mut Connection<'_, Self::State>,
+    ) -> Option<Box<dyn Any + Send>> {
+        None
     }
 
     /// The connection ends, and not by a clean closing handshake; `close` follows, with the same

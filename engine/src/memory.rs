@@ -6,6 +6,7 @@ use crate::admission::ADDRESS_SIZE;
 use crate::affinity;
 use crate::config::Config;
 use crate::conn;
+use crate::driver::epoll::Epoll;
 use crate::driver::{Completion, Key};
 use crate::handle::Mail;
 use crate::handler::Handler;
@@ -38,7 +39,7 @@ impl Config {
     ///   connections = connections_max of each worker, at most connections_server_max
     ///   handshakes  = handshakes_max of each worker, at most connections
     ///   worker      = buffers × buffer_size                   receive buffers
-    ///               + 64 MiB + 4 MiB                          spare buffers of sends and messages
+    ///               + 64 MiB + 12 MiB                         spare buffers of sends and messages
     ///               + 4 × 551 KiB, where messages compress    idle compressors
     ///               + outbox_size_max, where messages compress  the message being compressed
     ///               + 3 × retained.size_max                   last values, their names and frames
@@ -47,14 +48,16 @@ impl Config {
     ///               + 3 MB, where latencies are measured
     ///               + queues and lists
     ///   connection  = its slot with the handler's state, its deadline
-    ///               + its places in lists, its address where those are limited
+    ///               + its places in lists and in the driver, its address where those are limited
     ///               + 2 × (message_size_max + 64 KiB)         its pieces, then joined
     ///               + 2 × (outbox_size_max + 64 KiB + 2 × buffers × buffer_size)
     ///               + 2 × outbox_size_max                     the queue of a slow consumer
-    ///               + 2 × 2 × buffers × buffer_size           what is kept while it is paused
+    ///               + 2 × (2 × buffers × buffer_size         what is kept while it is paused,
+    ///                      + head_size_max)                   and from before it was let in
     ///               + 58 × subscriptions_max + 188 bytes      what it subscribes
     ///               + 551 KiB, where messages compress        its windows
     ///   handshake   = 2 × (head_size_max + buffer_size)
+    ///               + its places in lists
     /// ```
     ///
     /// The outbox may pass its maximum by the answers to pings that had arrived before. What may
@@ -99,17 +102,18 @@ impl Config {
         let connection = sum([
             connection_idle,
             wide(conn::LISTS_SIZE),
+            times(2, wide(Epoll::CONNECTION_SIZE)),
             wide(conn::BACKLOG_SIZE),
             if self.connections_address_max.is_some() { wide(ADDRESS_SIZE) } else { 0 },
             times(2, sum([wide(self.limits.message_size_max), wide(Workspace::SPARE_SIZE_MAX)])),
             times(2, sum([outbox, wide(conn::SPARE_SIZE_MAX), times(2, self.receive_buffers())])),
             times(2, outbox),
-            times(2 * 2, self.receive_buffers()),
+            times(2, wide(self.leftover_max())),
             self.memory_subscriber(),
             if self.compression.is_some() { COMPRESSION } else { 0 },
         ]);
         let heads = sum([wide(self.handshake.head_size_max), wide(self.buffer_size)]);
-        let handshake = sum([times(2, heads), wide(conn::OPENING_SIZE)]);
+        let handshake = sum([times(2, heads), wide(conn::OPENING_SIZE), wide(conn::DEFERRAL_SIZE)]);
         let worker = self.memory_worker::<H>();
         let total = sum([
             times(wide(workers), worker),
@@ -181,6 +185,14 @@ impl Config {
         sum([self.memory_patterns(), times(wide(connections), self.memory_subscriber())])
     }
 
+    /// Bytes that may have been read from a connection that another server hands over. What it has
+    /// of them is within what is counted for a paused one, and for one that has sent much before it
+    /// was let in.
+    pub(crate) fn leftover_max(&self) -> usize {
+        let filled = usize::from(self.buffers).saturating_mul(self.buffer_size);
+        filled.saturating_mul(2).saturating_add(self.handshake.head_size_max)
+    }
+
     fn receive_buffers(&self) -> u64 {
         times(u64::from(self.buffers), wide(self.buffer_size))
     }
@@ -219,7 +231,7 @@ mod tests {
 
     struct With<S>(S);
 
-    impl<S: Default> Handler for With<S> {
+    impl<S: Default + 'static> Handler for With<S> {
         type State = S;
 
         fn message(&mut self, _: &mut Connection<'_, S>, _: Message<'_>) {}

@@ -19,11 +19,15 @@ use crate::error::ConfigError;
 use crate::handle::{Handle, Mail};
 use crate::handler::Handler;
 use crate::latency::Measuring;
+use crate::load::Loads;
 use crate::mailbox::Mailbox;
 use crate::memory;
+use crate::probe::{DriverKind, Probe};
 use crate::stats::Stats;
 use crate::timer::Time;
 use crate::worker::{Outside, Worker};
+
+mod host;
 
 pub use crate::driver::sim::Faults;
 
@@ -80,7 +84,10 @@ impl<H: Handler> Simulation<H> {
         let driver = Sim::new(world.clone());
         let measures = settings.config.measure_latency;
         let measuring = measures.then(|| Measuring::new(driver.clock(), 1));
-        let handle = Handle { mailboxes, boards, stop, order, measuring };
+        let probe = Arc::new(Probe::new(DriverKind::Simulation));
+        let (loads, leftover_max) = (Arc::new(Loads::new(1)), settings.config.leftover_max());
+        let handle =
+            Handle { mailboxes, boards, stop, order, measuring, probe, loads, leftover_max };
         let stop = Arc::clone(&handle.stop);
         let admission = Arc::new(Admission::new(&settings));
         let outside = Outside { mailbox, board, stop, admission, handle: handle.clone() };
@@ -268,6 +275,12 @@ impl<H: Handler> Simulation<H> {
     #[must_use]
     pub fn census(&mut self) -> (u64, u64) {
         self.worker.census()
+    }
+
+    /// How many of those in their opening handshake wait for a decision that was put off.
+    #[must_use]
+    pub fn deciding(&self) -> usize {
+        self.worker.deciding()
     }
 
     /// Different patterns that connections have subscribed.

@@ -17,7 +17,7 @@ macro_rules! stats {
         ///
         /// ```text
         ///   accepted = opening() + refused + unanswered + opened
-        ///   opened   = open() + ended
+        ///   opened   = open() + ended + released
         /// ```
         ///
         /// ```
@@ -65,8 +65,11 @@ macro_rules! stats {
 }
 
 stats! {
-    accepted: "Connections that the kernel has handed over.",
-    opened: "Connections that were opened: answered with 101.",
+    accepted: "Connections that the kernel or another server has handed over.",
+    adopted: "Of these, those of another server.",
+    opened: "Connections that were opened: answered with 101, here or elsewhere.",
+    deferred: "Requests whose answer the handler has put off.",
+    released: "Connections that were open and have been given away.",
     messages_received: "Whole messages that were handed to the handler.",
     messages_sent: "Messages that were queued.",
     messages_dropped: "Messages that were dropped, since the peer takes too little.",
@@ -95,7 +98,7 @@ stats! {
     accept_pauses: "Times that accepting rested after an error.",
     turns: "Turns of the loop.",
     completions: "Completions that these turns have handled.",
-    enters: "Times that the kernel was entered to submit or to wait.",
+    enters: "Times that the kernel was entered to submit or wait; without a ring, each operation.",
     wakeups: "Times that another thread woke the worker.",
     publications: "Messages published, as this worker has seen them.",
     deliveries: "Subscribers of this worker that these have reached.",
@@ -136,7 +139,7 @@ impl Stats {
     /// Connections that are open now.
     #[must_use]
     pub fn open(&self) -> u64 {
-        self.opened.saturating_sub(self.ended.total())
+        self.opened.saturating_sub(self.ended.total() + self.released)
     }
 
     /// Connections now in their opening handshake.
@@ -233,7 +236,7 @@ mod tests {
         let stats = distinct();
         assert!(stats.words().eq(1..=Stats::COUNT as u64));
         assert_eq!(Stats::from_words(stats.words()), stats);
-        assert_eq!(stats.accepted, 1);
+        assert_eq!((stats.accepted, stats.adopted), (1, 2));
         let twice: Stats = [&stats, &stats].into_iter().sum();
         assert!(twice.words().eq((1..=Stats::COUNT as u64).map(|word| 2 * word)));
     }

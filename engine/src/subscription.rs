@@ -53,8 +53,11 @@ pub struct Subscription {
     /// It is sent whole or not at all, and what is sent counts as any message does: where it might
     /// be more than may wait for this peer, the answer is
     /// [`SubscribeError::SnapshotTooLarge`](crate::topic::SubscribeError::SnapshotTooLarge). It
-    /// comes with a new subscription only, and has also what other subscriptions of the connection
-    /// have brought before. It waits under the policy of the connection, whatever that of the
-    /// subscription is.
+    /// waits under the policy of the connection, whatever that of the subscription is.
+    ///
+    /// It comes with a new subscription only, and without the topics of other subscriptions of the
+    /// connection that began with a snapshot: those have brought the value, or a newer one, or have
+    /// dropped it as their policy says. What subscriptions without one have brought it has again,
+    /// for they may have begun later than a value.
     pub snapshot: bool,
 }

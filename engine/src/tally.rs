@@ -18,7 +18,7 @@ pub struct Refused {
 }
 
 /// The labels of every cause, each once.
-const CAUSES: [[Label; 2]; 38] = [
+const CAUSES: [[Label; 2]; 39] = [
     row("peer_closed", ""),
     row("handler_closed", ""),
     row("gone", ""),
@@ -42,6 +42,7 @@ const CAUSES: [[Label; 2]; 38] = [
     row("limit", "connections_address"),
     row("limit", "handshakes"),
     row("limit", "handshake_rate"),
+    row("limit", "upgrade_time"),
     row("limit", "descriptors"),
     row("violation", "reserved_bits"),
     row("violation", "reserved_opcode"),
@@ -61,7 +62,7 @@ const CAUSES: [[Label; 2]; 38] = [
 
 /// The statuses that the engine answers with and those that handlers are likely to, and within 503
 /// the limits that turn peers away; the last row is for all others.
-const ANSWERS: [(u16, [Label; 2]); 24] = [
+const ANSWERS: [(u16, [Label; 2]); 25] = [
     (200, answer("200", "")),
     (204, answer("204", "")),
     (302, answer("302", "")),
@@ -84,6 +85,7 @@ const ANSWERS: [(u16, [Label; 2]); 24] = [
     (503, answer("503", "connections_address")),
     (503, answer("503", "handshakes")),
     (503, answer("503", "handshake_rate")),
+    (503, answer("503", "upgrade_time")),
     (505, answer("505", "")),
     (0, answer("other", "")),
 ];
@@ -243,7 +245,8 @@ mod tests {
             Limit::ConnectionsServer => Some(Limit::ConnectionsAddress),
             Limit::ConnectionsAddress => Some(Limit::Handshakes),
             Limit::Handshakes => Some(Limit::HandshakeRate),
-            Limit::HandshakeRate => Some(Limit::Descriptors),
+            Limit::HandshakeRate => Some(Limit::UpgradeTime),
+            Limit::UpgradeTime => Some(Limit::Descriptors),
             Limit::Descriptors => None,
         };
         let limits = std::iter::successors(Some(Limit::FrameSize), |limit| next(*limit));
@@ -305,13 +308,14 @@ mod tests {
             Limit::ConnectionsAddress,
             Limit::Handshakes,
             Limit::HandshakeRate,
+            Limit::UpgradeTime,
         ];
         for limit in limits {
             refused.add(503, Some(limit));
             refused.add(503, Some(limit));
             assert_eq!(refused.count_limit(limit), 2, "{limit:?}");
         }
-        assert_eq!((refused.count(503), refused.total()), (11, 11));
+        assert_eq!((refused.count(503), refused.total()), (13, 13));
         assert_eq!(refused.count_limit(Limit::MessageSize), 0, "that is no answer");
     }
 }

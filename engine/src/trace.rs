@@ -5,6 +5,8 @@
 //!
 //! | event | level | fields |
 //! |---|---|---|
+//! | `driver chosen` | info | `driver`, `why`: a line for people |
+//! | `io_uring refused` | warn, in place of that: slower than it could be | `driver`, `why` |
 //! | `worker started` | info | `worker` |
 //! | `worker stopped` | info | `worker`, `opened`: connections in its life |
 //! | `accepting paused` | warn | `worker`, `error` |
@@ -13,6 +15,7 @@
 //! | `opened` | debug | `connection`, `peer` |
 //! | `refused` | debug | `connection`, `peer`, `status`, `limit`: what it is for, or nothing |
 //! | `unanswered` | debug | `cause`, `detail`, `text` |
+//! | `released` | debug: it was given away | `connection` |
 //! | `ended` | debug | `connection`, `cause`, `detail`, `text` |
 //!
 //! `connection` is [`ConnectionId::as_u64`](crate::ConnectionId::as_u64); `cause`, `detail` and
@@ -23,6 +26,7 @@ use std::net::SocketAddr;
 
 use crate::cause::{Cause, Limit};
 use crate::driver::Fault;
+use crate::probe::Probe;
 
 /// An event, where the feature is on. Its fields are evaluated when somebody wants it.
 #[cfg(feature = "tracing")]
@@ -40,6 +44,23 @@ macro_rules! event {
             $(let _unused = $value;)+
         }
     };
+}
+
+/// What moves the bytes of a server that begins to listen.
+pub(crate) fn driver_chosen(probe: &Probe) {
+    if probe.refusal().is_some() {
+        uring_refused(probe);
+        return;
+    }
+    let (driver, why) = (probe.kind().to_string(), probe.to_string());
+    event!(INFO, { driver = driver.as_str(), why = why.as_str() }, "driver chosen");
+}
+
+/// Of this people have something to do.
+#[cold]
+fn uring_refused(probe: &Probe) {
+    let (driver, why) = (probe.kind().to_string(), probe.to_string());
+    event!(WARN, { driver = driver.as_str(), why = why.as_str() }, "io_uring refused");
 }
 
 pub(crate) fn worker_started(worker: u8) {
@@ -97,6 +118,10 @@ pub(crate) fn unanswered(cause: &Cause) {
         { cause = kind, detail = detail, text = cause.to_string().as_str() },
         "unanswered"
     );
+}
+
+pub(crate) fn released(connection: u64) {
+    event!(DEBUG, { connection = connection }, "released");
 }
 
 pub(crate) fn ended(connection: u64, cause: &Cause) {

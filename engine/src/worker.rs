@@ -1,4 +1,4 @@
-//! The loop: wait → completions → deferred → mail → deadlines → flush.
+//! The loop: wait → completions → deferred → decided → mail → deadlines → flush.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::conn::Belief;
 use crate::conn::Connections;
 use crate::driver::{Completion, Descriptor, Driver, Fault};
-use crate::handle::{Handle, Mail, STOP, STOP_NOW};
+use crate::handle::{DECIDED, Handle, Mail, STOP, STOP_NOW};
 use crate::handler::Handler;
 use crate::mailbox::Mailbox;
 use crate::run::Run;
@@ -26,6 +26,17 @@ use crate::stop::Stop;
 use crate::stopping::{LOOKS_MAX, Pace, Stopping, TOLD_MAX};
 use crate::timer::Time;
 use crate::trace;
+
+#[cfg(any(feature = "tokio", feature = "tokio-uring"))]
+mod hosted;
+
+#[cfg(any(feature = "tokio", feature = "tokio-uring"))]
+pub(crate) use hosted::Next;
+
+/// Recipients of mail in a turn, beside those of the last two runs of it. What a message for one of
+/// many costs is a fraction of a microsecond, so what arrives meanwhile waits for some ten
+/// milliseconds, however much is published and however many have subscribed it.
+const RECIPIENTS_MAX: u64 = 65_536;
 
 /// How long accepting rests after an error that would only come again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -64,6 +75,8 @@ pub(crate) struct Outside {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accepting {
     Armed,
+    /// Nobody is until one peer, for which there was no descriptor, has been refused.
+    Refusing,
     /// It failed and is tried again then.
     Paused(Time),
     Stopped,
@@ -111,11 +124,22 @@ impl<D: Driver, H: Handler> Worker<D, H> {
 
     /// The first half of a turn: what has completed. `false` as for the whole.
     pub(crate) fn turn_begin(&mut self) -> io::Result<bool> {
-        let stops = !matches!(self.stopping, Stopping::No);
-        if stops && self.connections.count() == 0 && self.finish()? {
+        if self.has_ended()? {
             return Ok(false);
         }
         self.wait()?;
+        self.handle_completed();
+        Ok(true)
+    }
+
+    /// Whether it has been stopped and nothing is left.
+    fn has_ended(&mut self) -> io::Result<bool> {
+        let stops = !matches!(self.stopping, Stopping::No);
+        Ok(stops && self.connections.count() == 0 && self.finish()?)
+    }
+
+    /// Begins a turn with what has completed.
+    fn handle_completed(&mut self) {
         let now = self.connections.driver.now();
         self.connections.begin_turn(now);
         let mut completions = std::mem::take(&mut self.completions);
@@ -131,7 +155,9 @@ impl<D: Driver, H: Handler> Worker<D, H> {
         }
         self.completions = completions;
         self.connections.handle_deferred();
-        Ok(true)
+        if self.mailbox.take_signals(DECIDED) != 0 {
+            self.connections.settle_decided();
+        }
     }
 
     /// The second half: mail, deadlines, and what leaves.
@@ -162,6 +188,12 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     #[cfg(feature = "simulation")]
     pub(crate) const fn connections(&self) -> usize {
         self.connections.count()
+    }
+
+    /// Connections whose request was put off and has not been decided.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn deciding(&self) -> usize {
+        self.connections.deciding()
     }
 
     /// Different patterns that its connections have subscribed.
@@ -221,7 +253,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     fn deadline(&mut self) -> Option<Time> {
         let accepting = match self.accepting {
             Accepting::Paused(until) => Some(until),
-            Accepting::Armed | Accepting::Stopped => None,
+            Accepting::Armed | Accepting::Refusing | Accepting::Stopped => None,
         };
         let publishing = self.publisher.deadline(self.connections.stats());
         let next = self.connections.next_deadline();
@@ -234,10 +266,14 @@ impl<D: Driver, H: Handler> Worker<D, H> {
             Completion::Received { key, result, more } => {
                 self.connections.on_received(key, result, more);
             }
+            Completion::Filled { key, result, buffer } => {
+                self.connections.on_filled(key, result, buffer);
+            }
             Completion::Sent { key, result, bytes } => {
                 self.connections.on_sent(key, result, bytes);
             }
             Completion::Accepted { result, more } => self.on_accepted(result, more),
+            Completion::Refused { result } => self.on_refused(result),
             Completion::Cancelled { key } => self.connections.on_cancelled(key),
             // The mailbox is looked at in every turn.
             Completion::Woken => self.connections.stats().wakeups += 1,
@@ -245,51 +281,78 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     }
 
     fn on_accepted(&mut self, result: Result<Descriptor, Fault>, more: bool) {
-        let stopped = self.accepting == Accepting::Stopped;
-        let pause = match result {
+        let has_ended = !more && self.accepting != Accepting::Stopped;
+        match result {
             // When the server stops, it is told so.
             Ok(descriptor) => {
                 self.take_in(descriptor);
-                None
+                if has_ended {
+                    self.connections.driver.accept();
+                }
             }
-            Err(_) if stopped => None,
-            Err(fault) => self.pause_after(&fault),
-        };
-        if more || stopped {
-            return;
-        }
-        if let Some(pause) = pause {
-            self.connections.stats().accept_pauses += 1;
-            let now = self.connections.driver.now();
-            self.accepting = Accepting::Paused(now.after(pause));
-        } else {
-            self.connections.driver.accept();
+            Err(fault) if has_ended => self.on_accept_failed(&fault),
+            Err(_) => {}
         }
     }
 
-    /// How long accepting is to rest after a fault, if at all. Where descriptors have run out the
-    /// peer stays in the backlog, and accepting it would fail again at once.
-    fn pause_after(&mut self, fault: &Fault) -> Option<Duration> {
+    /// Accepting goes on after a while. Where descriptors have run out the peer stays in the
+    /// backlog, and accepting it would fail again at once: there is room made for it, or it is
+    /// refused.
+    fn on_accept_failed(&mut self, fault: &Fault) {
         if matches!(fault, Fault::DescriptorsExhausted) {
             if self.connections.evict_for_descriptors() {
                 trace::made_room(self.connections.worker());
-                return Some(EVICTION_PAUSE);
+                self.pause_accepting(EVICTION_PAUSE);
+                return;
             }
             if self.connections.driver.accept_refuse() {
-                self.connections.count_unanswered(&Cause::Limit(Limit::Descriptors));
-                return None;
+                self.accepting = Accepting::Refusing;
+                return;
             }
         }
         trace::accept_paused(self.connections.worker(), fault);
-        Some(ACCEPT_PAUSE)
+        self.pause_accepting(ACCEPT_PAUSE);
+    }
+
+    fn on_refused(&mut self, result: Result<(), Fault>) {
+        if result.is_ok() {
+            self.connections.count_unanswered(&Cause::Limit(Limit::Descriptors));
+        }
+        if self.accepting == Accepting::Stopped {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.accepting = Accepting::Armed;
+                self.connections.driver.accept();
+            }
+            Err(fault) => {
+                trace::accept_paused(self.connections.worker(), &fault);
+                self.pause_accepting(ACCEPT_PAUSE);
+            }
+        }
+    }
+
+    fn pause_accepting(&mut self, pause: Duration) {
+        self.connections.stats().accept_pauses += 1;
+        let now = self.connections.driver.now();
+        self.accepting = Accepting::Paused(now.after(pause));
     }
 
     fn read_mail(&mut self) {
         // Before the mail is looked at: what was sent before a stop leaves before its close frames.
-        let signals = self.mailbox.take_signals();
+        let signals = self.mailbox.take_signals(STOP | STOP_NOW);
         let Self { mailbox, connections, run, .. } = self;
-        for mail in mailbox.drain() {
+        let mut sent = 0;
+        let delivered = connections.stats().deliveries;
+        let mut mails = mailbox.drain();
+        // The mail before a stop is read whole. What is left otherwise keeps the worker awake.
+        while signals & STOP != 0
+            || sent + (connections.stats().deliveries - delivered) < RECIPIENTS_MAX
+        {
+            let Some(mail) = mails.next() else { break };
             connections.stats().mails += 1;
+            sent += mail.recipients();
             let mail = match mail {
                 Mail::Publish(publication) => match run.push(publication) {
                     Ok(()) => continue,
@@ -307,6 +370,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                 mail => carry_out(connections, mail),
             }
         }
+        drop(mails);
         connections.publish_run(run);
         if signals & STOP != 0 {
             self.begin_stop();
@@ -342,8 +406,10 @@ impl<D: Driver, H: Handler> Worker<D, H> {
                 return Ok(self.connections.count() == 0);
             }
             for completion in std::mem::take(&mut self.completions) {
-                if let Completion::Accepted { result: Ok(descriptor), .. } = completion {
-                    self.take_in(descriptor);
+                match completion {
+                    Completion::Accepted { result: Ok(descriptor), .. } => self.take_in(descriptor),
+                    Completion::Refused { result } => self.on_refused(result),
+                    _ => {}
                 }
             }
         }
@@ -402,6 +468,7 @@ impl<D: Driver, H: Handler> Worker<D, H> {
     /// Begins to end what is left.
     fn end_all(&mut self) {
         if !matches!(self.stopping, Stopping::Ending(_) | Stopping::Ended) {
+            self.connections.end_all();
             self.end(0);
         }
     }
@@ -434,6 +501,8 @@ fn carry_out<D: Driver, H: Handler>(connections: &mut Connections<D, H>, mail: M
             let close = Close { code: Some(code), reason: &reason };
             connections.close(key, close, Closer::Handler);
         }
+        Mail::Adopt(adoption) => connections.adopt(adoption),
+        Mail::Release { key, done } => connections.release_for(key, done),
         Mail::Timed { called, mail } => {
             connections.set_called(Some(called));
             carry_out(connections, *mail);
@@ -444,8 +513,12 @@ fn carry_out<D: Driver, H: Handler>(connections: &mut Connections<D, H>, mail: M
 
 impl<D: Driver, H: Handler> Drop for Worker<D, H> {
     fn drop(&mut self) {
-        // Nobody is left whom it could reach.
-        self.mailbox.close().for_each(drop);
+        // Nobody is left whom it could reach, but who is still to come.
+        for mail in self.mailbox.close() {
+            if let Mail::Adopt(_) = mail {
+                self.connections.count_unadopted();
+            }
+        }
         // None are left but after an error or a panic.
         self.connections.abandon();
         let now = self.connections.driver.now();

@@ -2,6 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::bytes::{CLOSE, FIN, Frame, RSV1};
@@ -52,13 +55,25 @@ impl Client {
         Self::on(TcpStream::connect_timeout(&address, PATIENCE).expect("the server listens"))
     }
 
+    /// Connects to a path and says nothing.
+    ///
+    /// # Panics
+    /// If nobody listens there.
+    #[must_use]
+    pub fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("the server listens");
+        // Bytes come and go in the same way.
+        Self::on(OwnedFd::from(stream).into())
+    }
+
     /// Says nothing on a connection that was made otherwise.
     ///
     /// # Panics
     /// If the socket takes no options.
     #[must_use]
     pub fn on(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).expect("the socket takes options");
+        // One of the Unix domain has none of it, and loses nothing.
+        let _delayed = stream.set_nodelay(true);
         stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
         stream.set_write_timeout(Some(PATIENCE)).expect("the socket takes options");
         Self { stream, received: Vec::new(), reserved: 0 }

@@ -7,6 +7,7 @@ mod adversary;
 mod bytes;
 mod client;
 mod echo;
+mod host;
 mod patience;
 mod peer;
 mod server;
@@ -19,6 +20,7 @@ pub use bytes::{
 };
 pub use client::{Answer, Client, REQUEST};
 pub use echo::{Echo, End, Event, ended};
+pub use host::is_in_tokio_uring;
 pub use patience::PATIENCE;
 pub use peer::Peer;
 pub use server::{TestServer, config};

@@ -9,6 +9,7 @@ use ringwire::{Config, Error, Handle, Handler, Server, Stats};
 
 use crate::client::Client;
 use crate::echo::{Echo, Event};
+use crate::host;
 use crate::patience::PATIENCE;
 
 /// One worker, which shares the cores with those of the other tests. Nothing of its time-outs comes
@@ -20,6 +21,7 @@ pub fn config() -> Config {
         workers: 1,
         pin_workers: false,
         handshake_timeout: never,
+        upgrade_timeout: never,
         send_timeout: never,
         ping_interval: None,
         close_timeout: never,
@@ -34,13 +36,15 @@ pub fn config() -> Config {
 #[derive(Debug)]
 pub struct TestServer {
     address: SocketAddr,
+    driver: String,
     handle: Handle,
     ended: mpsc::Receiver<Result<(), Error>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl TestServer {
-    /// Serves with the handlers of `factory` on a free port of the loopback.
+    /// Serves with the handlers of `factory` on a free port of the loopback: on threads of its own,
+    /// or hosted as the variable `RINGWIRE_TEST_HOST` says.
     ///
     /// # Panics
     /// If that is not possible here.
@@ -49,17 +53,31 @@ impl TestServer {
         factory: impl Fn(usize) -> H + Send + Sync + 'static,
     ) -> Self {
         let server = Server::bind("127.0.0.1:0", config).expect("the server listens");
-        let (address, handle) = (server.address(), server.handle());
+        Self::run(server, factory)
+    }
+
+    /// Serves with the handlers of `factory` on what `server` listens on. If that is no address,
+    /// [`TestServer::address`] is one that nobody can connect to.
+    ///
+    /// # Panics
+    /// If that is not possible here.
+    pub fn run<H: Handler>(
+        server: Server,
+        factory: impl Fn(usize) -> H + Send + Sync + 'static,
+    ) -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let (address, handle) = (server.address().unwrap_or(nowhere), server.handle());
+        let driver = server.driver().to_string();
         let (ready, serves) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         let body = move || {
             let told = || ready.send(()).expect("the test waits");
             // The test may have ended without waiting for this.
-            let _told = end.send(server.run_with(factory, told));
+            let _told = end.send(host::run(server, factory, told));
         };
         let thread = thread::Builder::new().spawn(body).expect("a thread starts");
         serves.recv_timeout(PATIENCE).expect("the server serves");
-        Self { address, handle, ended, thread: Some(thread) }
+        Self { address, driver, handle, ended, thread: Some(thread) }
     }
 
     /// Serves with [`Echo`]; what happens is told to the receiver.
@@ -73,6 +91,12 @@ impl TestServer {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it runs on a ring, which takes operations in without a system call for each.
+    #[must_use]
+    pub fn has_ring(&self) -> bool {
+        self.driver == "io_uring"
     }
 
     /// What reaches it from any thread.

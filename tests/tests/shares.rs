@@ -109,3 +109,23 @@ fn who_stops_in_the_middle_goes_on_in_order() {
     assert_eq!(simulation.handler().large, 5);
     assert_eq!(answers, b"\x81\x010\x81\x011\x81\x012\x81\x013\x81\x014");
 }
+
+#[test]
+fn a_burst_of_small_messages_is_shared_out() {
+    const COUNT: usize = 4000;
+    let mut simulation = start();
+    let sender = open(&mut simulation);
+    // All of it fits one receive buffer. Each message counts as a block of 256 bytes.
+    simulation.send(sender, &text("x").repeat(COUNT));
+    let (mut turns, mut answers) = (0, 0);
+    while answers < COUNT {
+        simulation.turn().unwrap();
+        turns += 1;
+        let taken = simulation.take(sender);
+        assert!(taken.chunks(3).all(|answer| answer == b"\x81\x01x"));
+        // It may have a share as one that sends, as one that was deferred and as one that goes on.
+        assert!(taken.len() / 3 <= 3 * SHARE / 256, "{} in turn {turns}", taken.len() / 3);
+        answers += taken.len() / 3;
+    }
+    assert_eq!(answers, COUNT);
+}

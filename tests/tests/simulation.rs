@@ -21,10 +21,16 @@ mod check;
 mod client;
 #[path = "simulation/crowd.rs"]
 mod crowd;
+#[path = "simulation/deferrals.rs"]
+mod deferrals;
 #[path = "simulation/door.rs"]
 mod door;
 #[path = "simulation/gaps.rs"]
 mod gaps;
+#[path = "simulation/host.rs"]
+mod host;
+#[path = "simulation/ledger.rs"]
+mod ledger;
 #[path = "simulation/owed.rs"]
 mod owed;
 #[path = "simulation/run.rs"]
@@ -58,6 +64,10 @@ fn run_all(fixed: u64, run: impl Fn(u64) -> Run) {
         sum.messages += tally.messages;
         sum.deliveries += tally.deliveries;
         sum.turns += tally.turns;
+        sum.adopted += tally.adopted;
+        sum.released += tally.released;
+        sum.decided += tally.decided;
+        sum.late += tally.late;
     };
     (0..fixed).for_each(&mut run);
     let (start, time) = (Instant::now(), number("RINGWIRE_SECONDS").map(Duration::from_secs));
@@ -70,6 +80,8 @@ fn run_all(fixed: u64, run: impl Fn(u64) -> Run) {
     eprintln!("{sum:?}");
     assert!(sum.connections > 20 * fixed && sum.messages > 200 * fixed, "too little: {sum:?}");
     assert!(sum.deliveries > 20 * fixed, "too little: {sum:?}");
+    assert!(sum.adopted > 5 * fixed && sum.released > 2 * fixed, "too little: {sum:?}");
+    assert!(sum.decided > fixed && sum.late > fixed / 6, "too little: {sum:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Snapshots on the seeded ring: whatever is delayed, cut short or told late, what a subscriber has
-//! goes on from what it was given first.
+//! goes on from what it was given first, whichever of its patterns brought it.
 #![expect(clippy::unwrap_used, reason = "a test that fails panics")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ impl Handler for Broker {
         let pattern = Pattern::new(message.as_text().unwrap()).unwrap();
         let subscription = Subscription { snapshot: true, ..Subscription::default() };
         assert_eq!(connection.subscribe_with(pattern, subscription), Ok(true));
-        connection.send("subscribed");
+        connection.send(&format!("subscribed {}", pattern.as_str()));
     }
 }
 
@@ -57,27 +57,38 @@ impl Published {
         Post::new(format!("{topic} {key} {number}")).with_key(key).retained()
     }
 
-    /// Looks at all that one subscriber of a pattern has had.
-    fn check(&self, pattern: &str, messages: &[String]) {
-        let answer = messages.iter().position(|message| message == "subscribed").unwrap();
+    /// Looks at all that one subscriber of these patterns, one after another, has had.
+    fn check(&self, patterns: &[&str], messages: &[String]) {
+        let answers: Vec<(usize, Pattern<'_>)> = patterns
+            .iter()
+            .map(|pattern| {
+                let answer = format!("subscribed {pattern}");
+                let at = messages.iter().position(|message| *message == answer).unwrap();
+                (at, Pattern::new(pattern).unwrap())
+            })
+            .collect();
+        // What a thing begins with comes before the answer to the first that matches it.
+        let answer = |thing: &Thing| {
+            let topic = Topic::new(&thing.0).unwrap();
+            answers.iter().find(|(_, pattern)| pattern.matches(topic)).map(|(at, _)| *at)
+        };
         let mut seen: BTreeMap<Thing, usize> = BTreeMap::new();
         for (index, message) in messages.iter().enumerate() {
             let words: Vec<&str> = message.split(' ').collect();
             let [topic, key, number] = words[..] else { continue };
             let thing = (topic.to_owned(), key.to_owned());
             let number = number.parse().unwrap();
-            if index < answer {
+            if index < answers[0].0 {
                 let last = seen.last_key_value();
                 assert!(last.is_none_or(|(last, _)| *last < thing), "in order, and once");
             }
             match seen.insert(thing.clone(), number) {
                 Some(before) => assert_eq!(number, before + 1, "{thing:?}"),
-                None if index < answer => {}
+                None if Some(index) < answer(&thing) => {}
                 None => assert!(self.firsts.contains(&(thing, number)), "a gap at {message}"),
             }
         }
-        let pattern = Pattern::new(pattern).unwrap();
-        let matching = |thing: &&Thing| pattern.matches(Topic::new(&thing.0).unwrap());
+        let matching = |thing: &&Thing| answer(thing).is_some();
         for thing in self.retained.iter().filter(matching) {
             assert_eq!(seen.get(thing), self.last.get(thing), "{thing:?} is not the newest");
         }
@@ -106,7 +117,7 @@ fn run(seed: u64) -> usize {
     let config = Config { ping_interval: None, ..Config::default() };
     let mut simulation = Simulation::new(seed, config, Faults::HARMLESS, Broker).unwrap();
     let handle = simulation.handle();
-    let (mut published, mut peers) = (Published::default(), Vec::<(Peer, &str)>::new());
+    let (mut published, mut peers) = (Published::default(), Vec::<(Peer, Vec<&str>)>::new());
     for _ in 0..300 {
         match simulation.choose(12) {
             0 if peers.len() < 12 => {
@@ -114,7 +125,16 @@ fn run(seed: u64) -> usize {
                 let pattern = PATTERNS[simulation.choose(PATTERNS.len())];
                 simulation.send(peer, REQUEST.as_bytes());
                 simulation.send(peer, text(pattern).as_ref());
-                peers.push((peer, pattern));
+                peers.push((peer, vec![pattern]));
+            }
+            1 if !peers.is_empty() => {
+                let chosen = simulation.choose(peers.len());
+                let pattern = PATTERNS[simulation.choose(PATTERNS.len())];
+                let (peer, patterns) = &mut peers[chosen];
+                if !patterns.contains(&pattern) {
+                    simulation.send(*peer, text(pattern).as_ref());
+                    patterns.push(pattern);
+                }
             }
             1..7 => {
                 let topic = TOPICS[simulation.choose(TOPICS.len())];
@@ -127,8 +147,8 @@ fn run(seed: u64) -> usize {
         }
     }
     simulation.run(500).unwrap();
-    for (peer, pattern) in &peers {
-        published.check(pattern, &messages(&simulation.received(*peer)));
+    for (peer, patterns) in &peers {
+        published.check(patterns, &messages(&simulation.received(*peer)));
     }
     assert_eq!(simulation.stats().retained_refused, 0);
     peers.len()

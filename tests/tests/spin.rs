@@ -48,8 +48,10 @@ fn the_first_send_of_a_turn_leaves_at_once() {
         client.expect(&Frame::text("mail"));
     }
     let after = server.stats_when(|stats| stats.messages_sent == 100);
-    // Neither has the kernel been entered to look for mail, nor to submit.
-    assert!(after.enters - before.enters < 50, "{before:?} {after:?}");
+    if server.has_ring() {
+        // Neither has the kernel been entered to look for mail, nor to submit.
+        assert!(after.enters - before.enters < 50, "{before:?} {after:?}");
+    }
     assert_eq!(after.sends - before.sends, 100);
 }
 
@@ -93,7 +95,7 @@ fn a_worker_that_sleeps_is_woken() {
 }
 
 #[test]
-fn looking_costs_no_system_call() {
+fn looking_is_no_turn_and_costs_no_system_call_where_there_is_a_ring() {
     let (server, mut client, _) = spinning(ALWAYS);
     client.write(text("x"));
     client.expect(&Frame::text("x"));
@@ -103,7 +105,9 @@ fn looking_costs_no_system_call() {
     client.write(text("y"));
     client.expect(&Frame::text("y"));
     let after = server.stats_when(|stats| stats.messages_sent == 2);
-    assert!(after.enters - before.enters < 30, "{before:?} {after:?}");
+    let enters = after.enters - before.enters;
+    // Readiness is looked for by asking the kernel, again and again.
+    assert!(if server.has_ring() { enters < 30 } else { enters > 300 }, "{before:?} {after:?}");
     assert!(after.turns - before.turns < 30, "{before:?} {after:?}");
 }
 

@@ -1,12 +1,12 @@
 //! What is counted: every number against what a client did, and the books balanced at any time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringwire::simulation::{Faults, Simulation};
 use ringwire::{Compression, Config, Connection, Handler, Message};
 use ringwire_tests::{
-    Client, FIN, Frame, PATIENCE, PING, REQUEST, TestServer, close, config, message, ping, pong,
-    text,
+    Client, FIN, Frame, PATIENCE, PING, REQUEST, TestServer, close, config, is_in_tokio_uring,
+    message, ping, pong, text,
 };
 
 #[test]
@@ -37,7 +37,8 @@ fn what_a_client_does_is_counted() {
     assert_eq!((stats.pings_received, stats.pongs_sent), (1, 1));
     assert_eq!((stats.pings_sent, stats.pongs_received), (0, 1));
     assert!(stats.receives >= 1 && stats.sends >= 1 && stats.sends <= 5);
-    assert!(stats.turns >= 2 && stats.enters >= stats.turns && stats.completions >= 3);
+    assert!(stats.turns >= 2 && stats.completions >= 3);
+    assert!(stats.enters >= stats.turns || is_in_tokio_uring());
     assert_eq!((stats.messages_dropped, stats.backlogs, stats.accept_pauses), (0, 0, 0));
 }
 
@@ -73,11 +74,18 @@ fn other_threads_wake_and_time_passes() {
     let opened = events.recv_timeout(PATIENCE).unwrap();
     let ringwire_tests::Event::Open(id, _) = opened else { panic!("{opened:?}") };
     assert_eq!(client.read_frame().map(|frame| frame.first), Some(FIN | PING));
-    server.handle().send(id, "mail").unwrap();
-    client.expect(&Frame::text("mail"));
-    let stats = server.stats_when(|stats| stats.messages_sent == 1);
-    assert!(stats.wakeups >= 1 && stats.timers >= 1 && stats.pings_sent >= 1);
-    assert_eq!((stats.mails, stats.open()), (1, 1));
+    let (mut mails, begun) = (0, Instant::now());
+    // Where the worker has not gone to sleep again, it is not woken.
+    while server.handle().stats().wakeups == 0 {
+        assert!(begun.elapsed() < PATIENCE, "it is never woken");
+        server.handle().send(id, "mail").unwrap();
+        mails += 1;
+        while client.read_frame().unwrap() != Frame::text("mail") {}
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let stats = server.stats_when(|stats| stats.messages_sent == mails);
+    assert!(stats.timers >= 1 && stats.pings_sent >= 1);
+    assert_eq!((stats.mails, stats.open()), (mails, 1));
     assert_eq!(server.handle().stats_by_worker(), [server.handle().stats()]);
 }
 

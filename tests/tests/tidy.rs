@@ -96,6 +96,7 @@ fn packages_lean_one_way() {
     let outer = ["examples", "autobahn", "benches", "tests"];
     let mut outer: Vec<_> = outer.map(|folder| (format!("ringwire-{folder}"), folder)).into();
     outer.push(("ringwire-protocol-fuzz".to_owned(), "protocol/fuzz"));
+    outer.push(("ringwire-axum".to_owned(), "examples/axum"));
     let mut findings = Vec::new();
     for inner in ["protocol", "protocol/fuzz", "engine"] {
         let path = format!("{inner}/Cargo.toml");

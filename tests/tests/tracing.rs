@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use ringwire::simulation::{Faults, Simulation};
-use ringwire::{Config, Connection, Handler, Message};
+use ringwire::{Config, Connection, DriverChoice, Handler, Message, Server};
 use ringwire_tests::{REQUEST, close, header, text};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -178,4 +178,18 @@ fn every_end_that_is_counted_is_told() {
     assert_eq!(count("unanswered"), stats.unanswered.total());
     assert!(count("made room") > 0);
     assert_eq!(count("accepting paused") + count("made room"), stats.accept_pauses);
+}
+
+#[test]
+fn the_driver_is_told_once_with_the_reason() {
+    let listener = Listener::default();
+    tracing::subscriber::with_default(listener.clone(), || {
+        let config = Config { driver: DriverChoice::Epoll, workers: 2, ..Config::default() };
+        Server::bind("127.0.0.1:0", config).unwrap();
+    });
+    let told = listener.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].level, &*told[0].message), (Level::INFO, "driver chosen"));
+    let fields = (told[0].field("driver"), told[0].field("why"));
+    assert_eq!(fields, ("epoll", "epoll, as Config::driver demands"));
 }

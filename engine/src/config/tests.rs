@@ -20,7 +20,7 @@ fn contradictions_are_found() {
         resolved(|config| config.buffer_size = 63),
         resolved(|config| config.outbox_low = config.outbox_high + 1),
         resolved(|config| config.outbox_size_max = config.outbox_high - 1),
-        resolved(|config| config.mailbox_size = 1 << 24),
+        resolved(|config| config.mailbox_size = 1 << 23),
         resolved(|config| config.mailbox_bytes_max = 1 << 36),
         resolved(|config| config.slow_consumer.size_max = 0),
         resolved(|config| config.slow_consumer.overflow = Overflow::Close(1005)),
@@ -35,7 +35,7 @@ fn contradictions_are_found() {
 #[test]
 fn what_must_not_be_zero() {
     type Change = fn(&mut Config);
-    let fields: [(&str, Change); 21] = [
+    let fields: [(&str, Change); 22] = [
         ("connections_max", |config| config.connections_max = 0),
         ("connections_server_max", |config| config.connections_server_max = Some(0)),
         ("connections_address_max", |config| config.connections_address_max = Some(0)),
@@ -52,6 +52,7 @@ fn what_must_not_be_zero() {
         ("handshake.head_size_max", |config| config.handshake.head_size_max = 0),
         ("handshake.headers_max", |config| config.handshake.headers_max = 0),
         ("handshake_timeout", |config| config.handshake_timeout = Duration::ZERO),
+        ("upgrade_timeout", |config| config.upgrade_timeout = Duration::ZERO),
         ("send_timeout", |config| config.send_timeout = Duration::ZERO),
         ("outbox_age_max", |config| config.outbox_age_max = Some(Duration::ZERO)),
         ("message_timeout", |config| config.message_timeout = Some(Duration::ZERO)),

@@ -4,6 +4,10 @@
 //! refuses the newest when there are too many of them refuses everybody. Here the oldest handshake
 //! gives up its place instead. A good client sends its request with the first round trip and is
 //! through before its turn comes; the others only drive each other out.
+//!
+//! A request that has arrived and waits for a decision does not give way. It is this side that
+//! takes its time over it, so newcomers who say nothing could drive out everybody; and where it is
+//! slow because it is asked too much, what it has done for the oldest would be in vain each time.
 
 use ringwire_protocol::{Receiver, Role, Sender};
 
@@ -18,7 +22,7 @@ use crate::driver::{Descriptor, Driver, Key};
 use crate::handler::Handler;
 
 /// Peers without a place that are being told so at the same time. Others are ended without a word.
-const REFUSALS_MAX: usize = 64;
+pub(super) const REFUSALS_MAX: usize = 64;
 
 /// Handshakes of which one ends at once where descriptors have run out, so that accepting can go on
 /// for a while and most of the others still have their time.
@@ -31,46 +35,56 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     /// Takes a new connection in. Where there is no place for it, it is refused with 503 before
     /// anything is read; where even that is being said to many, it is ended at once.
     pub(crate) fn accept(&mut self, descriptor: Descriptor) {
-        if self.stopping {
-            self.turn_back(descriptor);
-            return;
+        if let Some(key) = self.seat(descriptor) {
+            self.arm(key);
+            self.watch(key);
         }
-        let admitted = self.admit(descriptor);
+    }
+
+    /// Gives a new connection a slot: for its opening handshake, or for being told that there is
+    /// none. What it sends is to be received. `None`: it has been ended.
+    pub(super) fn seat(&mut self, descriptor: Descriptor) -> Option<Key> {
+        if self.stopping {
+            return self.turn_back(descriptor);
+        }
+        let admitted = self.admit(descriptor, true);
         if let Err(limit) = admitted
             && self.count_without_place() >= REFUSALS_MAX
         {
             self.end_unanswered(descriptor, &Cause::Limit(limit));
-            return;
+            return None;
         }
-        let peer = self.newcomer(descriptor, admitted.ok());
+        let stage = match admitted {
+            Ok(_) => Stage::Opening(Box::new(Opening::new())),
+            Err(_) => Stage::Lingering(Lingering::default()),
+        };
+        let peer = self.newcomer(descriptor, admitted.ok(), stage);
         let Some(key) = self.slots.insert(|_| peer) else {
             if let Ok(place) = admitted {
                 self.leave(place);
             }
             let limit = admitted.err().unwrap_or(Limit::Connections);
             self.end_unanswered(descriptor, &Cause::Limit(limit));
-            return;
+            return None;
         };
         self.shared.stats.accepted += 1;
         match admitted {
             Ok(_) => self.openings.begin(key, |key| is_opening(&mut self.slots, key)),
             Err(limit) => self.turn_away(key, limit),
         }
-        self.arm(key);
-        self.watch(key);
+        Some(key)
     }
 
     /// Tells a new connection that the server stops. It needs no place for that.
-    fn turn_back(&mut self, descriptor: Descriptor) {
-        let peer = self.newcomer(descriptor, None);
+    fn turn_back(&mut self, descriptor: Descriptor) -> Option<Key> {
+        let peer = self.newcomer(descriptor, None, Stage::Lingering(Lingering::default()));
         let Some(key) = self.slots.insert(|_| peer) else {
             self.end_unanswered(descriptor, &Cause::Stopped);
-            return;
+            return None;
         };
         self.shared.stats.accepted += 1;
         self.refuse(key, &stopping());
-        self.arm(key);
-        self.watch(key);
+        Some(key)
     }
 
     /// Makes room where descriptors have run out, by ending the oldest handshakes. `false`: there
@@ -88,24 +102,35 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Gives a place back.
     pub(super) fn leave(&mut self, place: Place) {
-        self.placed -= 1;
+        self.set_placed(self.placed - 1);
         self.admission.leave(place);
     }
 
-    /// Finds a place for a new connection, that of the oldest handshake where there is no other.
-    fn admit(&mut self, descriptor: Descriptor) -> Result<Place, Limit> {
+    /// Takes note of how many connections have a place, and makes it known.
+    fn set_placed(&mut self, placed: usize) {
+        self.placed = placed;
+        self.shared.handle.loads.set(self.shared.worker.into(), placed);
+    }
+
+    /// Finds a place for a new connection, which begins a handshake or has done it, that of the
+    /// oldest handshake where there is no other.
+    pub(super) fn admit(
+        &mut self,
+        descriptor: Descriptor,
+        is_opening: bool,
+    ) -> Result<Place, Limit> {
         let place = match self.enter(descriptor) {
             Err(Limit::ConnectionsServer) if self.evict(Answer::IfBegun) => self.enter(descriptor),
             entered => entered,
         }?;
         let config = self.shared.config();
         let is_full = self.placed >= config.connections_max;
-        let is_busy = self.openings.count() >= config.handshakes_max;
+        let is_busy = is_opening && self.openings.count() >= config.handshakes_max;
         if (is_full || is_busy) && !self.evict(Answer::IfBegun) {
             self.admission.leave(place);
-            return Err(Limit::Connections);
+            return Err(if is_full { Limit::Connections } else { Limit::Handshakes });
         }
-        self.placed += 1;
+        self.set_placed(self.placed + 1);
         Ok(place)
     }
 
@@ -132,23 +157,24 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 
     /// Ends a connection for which there is not even a slot, or a refusal.
-    fn end_unanswered(&mut self, descriptor: Descriptor, cause: &Cause) {
+    pub(super) fn end_unanswered(&mut self, descriptor: Descriptor, cause: &Cause) {
         self.count_unanswered(cause);
         self.driver.close(descriptor);
     }
 
     /// Connections that were refused or evicted, and have not been freed.
-    const fn count_without_place(&self) -> usize {
+    pub(super) const fn count_without_place(&self) -> usize {
         self.slots.count().saturating_sub(self.placed)
     }
 
-    /// A connection that has been accepted. Without a place it is there to be told so.
-    fn newcomer(&self, descriptor: Descriptor, place: Option<Place>) -> Peer<H::State> {
+    /// A connection that begins. Without a place it is there to be told so.
+    pub(super) fn newcomer(
+        &self,
+        descriptor: Descriptor,
+        place: Option<Place>,
+        stage: Stage,
+    ) -> Peer<H::State> {
         let now = self.shared.stamp();
-        let stage = match place {
-            Some(_) => Stage::Opening(Box::new(Opening::new())),
-            None => Stage::Lingering(Lingering::default()),
-        };
         Peer {
             descriptor,
             stage,

@@ -11,6 +11,7 @@ use crate::conn::flow::Flow;
 use crate::conn::held::Pieces;
 use crate::conn::outbox::SPARE_MAX;
 use crate::conn::peer::{Peer, Stage};
+use crate::conn::releases::Parting;
 use crate::driver::{Descriptor, Driver, Key};
 use crate::handler::Handler;
 use ringwire_protocol::Workspace;
@@ -54,7 +55,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         assert_eq!(keys.len(), self.count(), "the table is out of step");
         self.check_places(&keys);
         let fans_out = self.shared.dirty.waits() && self.has_work();
-        let mut beliefs = Vec::with_capacity(keys.len());
+        let (mut beliefs, mut deciding) = (Vec::with_capacity(keys.len()), 0);
         for key in keys {
             self.check_deadline(key);
             let Some(peer) = self.slots.at(key) else { continue };
@@ -62,21 +63,33 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             assert_eq!(usize::from(peer.deferred), count, "{key:?} has lost an arrival");
             let is_read = !peer.wants_receive() || parked.contains(&key);
             assert!(is_read, "nobody reads {key:?}: {:?}", peer.stage);
-            let resumes = peer.link.flow != Flow::Resuming || resumed.contains(&key);
+            let parts = peer.link.parting == Parting::Stopped;
+            let resumes = peer.link.flow != Flow::Resuming || resumed.contains(&key) || parts;
             assert!(resumes || !peer.is_stopped(), "{key:?} will not resume");
             let has_turn = peer.link.dirty != Mark::Later || fans_out;
             assert!(has_turn, "{key:?} is left out of a fan-out");
             let is_told = matches!(peer.stage, Stage::Open);
             let subscriptions = self.shared.topics.subscription_count(key);
             assert!(is_told || subscriptions == 0, "{key:?} has ended and is subscribed");
+            let is_asked = peer.link.parting != Parting::No;
+            assert_eq!(is_asked, self.shared.releases.contains(key), "who waits for {key:?}");
+            assert!(!(parts && peer.may_depart()), "{key:?} has not been released");
             check_flights(key, peer);
             if let Some(backlog) = &peer.link.backlog {
                 backlog.invariants();
             }
             check_size(key, peer, self.shared.config());
             let held = self.held.get(&key).map_or(0, Pieces::allocated);
+            let is_deciding = matches!(peer.stage, Stage::Deciding(_));
+            let is_put_off = self.deferrals.contains_key(&key);
+            assert_eq!(is_put_off, is_deciding, "{key:?} is put off: {:?}", peer.stage);
+            deciding += usize::from(is_deciding);
+            if is_deciding {
+                check_early(key, self.held.get(&key), self.shared.config());
+            }
             beliefs.push(belief(peer, held));
         }
+        assert_eq!(self.deferrals.len(), deciding, "a request is put off that is none");
         self.check_memory();
         beliefs
     }
@@ -90,7 +103,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let mut of_addresses: HashMap<IpAddr, Place> = HashMap::new();
         for key in keys {
             let Some(peer) = slots.at(*key) else { continue };
-            let is_opening = matches!(peer.stage, Stage::Opening(_));
+            let is_opening = matches!(peer.stage, Stage::Opening(_) | Stage::Deciding(_));
             openings_count += usize::from(is_opening);
             assert!(peer.place.is_some() || !is_opening, "{key:?} has no place");
             let Some(place) = peer.place else { continue };
@@ -166,9 +179,16 @@ fn check_size<S>(key: Key, peer: &Peer<S>, config: &Config) {
     }
 }
 
+/// What has come before an answer is little, and what the kernel had filled until it was told so.
+fn check_early(key: Key, pieces: Option<&Pieces>, config: &Config) {
+    let filled = usize::from(config.buffers) * config.buffer_size;
+    let (size, size_max) = (pieces.map_or(0, Pieces::len), config.handshake.head_size_max);
+    assert!(size <= size_max + 2 * filled, "{size} bytes are held for {key:?}");
+}
+
 fn belief<S>(peer: &Peer<S>, held: usize) -> Belief {
     let (head, is_opening) = match &peer.stage {
-        Stage::Opening(opening) => (opening.head.capacity(), true),
+        Stage::Opening(opening) | Stage::Deciding(opening) => (opening.head.capacity(), true),
         Stage::Open | Stage::Lingering(_) | Stage::Terminating => (0, false),
     };
     let waiting = peer.link.backlog.as_ref().map_or(0, |backlog| backlog.allocated());
@@ -178,7 +198,7 @@ fn belief<S>(peer: &Peer<S>, held: usize) -> Belief {
         is_opening,
         has_place: peer.place.is_some(),
         descriptor: peer.descriptor,
-        receive: peer.in_flight.receive,
+        receive: peer.in_flight.receive.is_armed(),
         send: peer.link.outbox.is_flying(),
         cancel: peer.in_flight.cancel,
     }

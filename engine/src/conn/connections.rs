@@ -1,10 +1,11 @@
 //! The connections of a worker, and everything that happens to them.
 //!
 //! The files beside this one add to [`Connections`] by what happens: `admit` (who gets a place),
-//! `open` (the opening handshake), `turn`, `receive`, `pause`, `send`, `end` (terminate → join →
-//! close → free), `deadline`.
+//! `adopt` (who comes from another server), `open` (the opening handshake), `defer` (requests that
+//! are decided later), `turn`, `receive`, `large`, `pause`, `send`, `end` (terminate → join → close
+//! → free), `deadline`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::hash::RandomState;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::admission::{Admission, Bucket};
 use crate::cause::{Cause, Closer};
 use crate::config::{Config, Settings};
 use crate::conn::arrival::Arrival;
+use crate::conn::decisions::Decisions;
 use crate::conn::dirty::Dirty;
 use crate::conn::follow::Follow;
 use crate::conn::held::{Held, Pieces};
@@ -25,9 +27,12 @@ use crate::conn::outbox::BufferStore;
 use crate::conn::outgoing::{Origin, Outgoing};
 use crate::conn::peer::{Peer, Stage};
 use crate::conn::policies::{OWN, Policies};
+use crate::conn::promise::Awaited;
+use crate::conn::releases::{RELEASE_SIZE, Releases};
 use crate::conn::share::Spent;
 use crate::conn::shared::Shared;
 use crate::conn::slots::Slots;
+use crate::conn::upgrade::Decision;
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Key};
 use crate::handle::Handle;
@@ -35,7 +40,7 @@ use crate::handler::Handler;
 use crate::message::OwnedMessage;
 use crate::secret::Secret;
 use crate::stats::Stats;
-use crate::timer::{Time, Wheel};
+use crate::timer::{Stamp, Time, Wheel};
 use crate::topic::Topics;
 use crate::trace;
 
@@ -58,6 +63,10 @@ pub(crate) struct Connections<D, H: Handler> {
     /// Connections with a place. `placed <= slots.count()`.
     pub(super) placed: usize,
     pub(super) openings: Openings,
+    /// Requests that have been put off: of each connection that is deciding.
+    pub(super) deferrals: HashMap<Key, Awaited<Decision<H::State>>>,
+    /// Which of them have been decided.
+    pub(super) decisions: Arc<Decisions>,
     /// Where the rate of requests is limited.
     pub(super) bucket: Option<Bucket>,
     pub(super) lifetimes: Lifetimes,
@@ -71,6 +80,8 @@ pub(crate) struct Connections<D, H: Handler> {
     pub(super) held: Held,
     /// Whether the server stops: who comes now is refused.
     pub(super) stopping: bool,
+    /// Whether all are being ended: who comes now is ended as well.
+    pub(super) ending: bool,
     /// Slots whose deadline has come. Empty between turns.
     pub(super) expired: Vec<u32>,
 }
@@ -93,11 +104,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let workspace = Workspace::new(settings.config.limits);
         let store = BufferStore::default();
         let secret = Secret::new(driver.secret());
+        let decisions = Arc::new(Decisions::new(handle.clone(), worker));
         let measuring = handle.measuring.clone();
         let follow = measuring.map(|measuring| Box::new(Follow::new(measuring, worker)));
-        let quick_max = Shared::quick_max(&settings.config, follow.is_some());
         let (stats, dirty, resumed) = (Stats::default(), Dirty::default(), Vec::new());
         let shared = Shared {
+            timeout_min: Shared::timeout_min(&settings.config),
+            quick_max: Shared::quick_max(&settings.config, follow.is_some()),
             worker,
             settings,
             workspace,
@@ -111,14 +124,18 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             hashes: RandomState::new(),
             handle,
             follow,
+            gathered: None,
+            releases: Releases::default(),
             resumed,
             now,
+            stamp: Stamp::of(now),
             turn: 0,
             spent: Spent::default(),
-            quick_max,
         };
         let wheel = Wheel::new(now);
-        let (parked, deferred, expired) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        // The first that find no buffer come all at once, before as many go round as are wanted.
+        let parked = VecDeque::with_capacity(shared.config().buffers.into());
+        let (deferred, expired) = (VecDeque::new(), Vec::new());
         Self {
             driver,
             handler,
@@ -128,21 +145,22 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             admission,
             placed: 0,
             openings: Openings::default(),
+            deferrals: HashMap::new(),
+            decisions,
             bucket,
             lifetimes: Lifetimes::default(),
             parked,
             deferred,
             held: Held::new(),
             stopping: false,
+            ending: false,
             expired,
         }
     }
 
     /// Begins a turn: the time holds until the next one.
     pub(crate) fn begin_turn(&mut self, now: Time) {
-        self.shared.now = now;
-        self.shared.turn = self.shared.turn.wrapping_add(1);
-        self.shared.spent = Spent::default();
+        self.shared.begin_turn(now);
     }
 
     /// The time of this turn.
@@ -197,12 +215,18 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let (mut opening, mut open) = (0, 0);
         for key in keys {
             match self.slots.at(key).map(|peer| &peer.stage) {
-                Some(Stage::Opening(_)) => opening += 1,
+                Some(Stage::Opening(_) | Stage::Deciding(_)) => opening += 1,
                 Some(Stage::Open) => open += 1,
                 Some(Stage::Lingering(_) | Stage::Terminating) | None => {}
             }
         }
         (opening, open)
+    }
+
+    /// Connections whose request was put off and has not been decided.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn deciding(&self) -> usize {
+        self.deferrals.len()
     }
 
     /// Different patterns that have been subscribed.
@@ -286,8 +310,14 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 
     /// From now on nobody is let in: requests are refused.
-    pub(crate) const fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stopping = true;
+        self.let_go_all();
+    }
+
+    /// From now on whoever is handed over is ended.
+    pub(crate) const fn end_all(&mut self) {
+        self.ending = true;
     }
 
     /// Ends a connection because the server ends: an open one by the closing handshake. `false`: it
@@ -295,7 +325,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(crate) fn stop_one(&mut self, key: Key, close: Close<'_>) -> bool {
         let Some(peer) = self.slots.at(key) else { return false };
         match peer.stage {
-            Stage::Opening(_) => self.refuse(key, &stopping()),
+            Stage::Opening(_) | Stage::Deciding(_) => self.refuse(key, &stopping()),
             Stage::Open if peer.link.sender.closing().is_open() => {
                 self.close(key, close, Closer::Stop);
             }
@@ -306,11 +336,12 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Ends every connection without a word or a wait: the worker ends before them.
     pub(crate) fn abandon(&mut self) {
+        self.let_go_all();
         let keys: Vec<Key> = self.keys().collect();
         for key in keys {
             if let Some(peer) = self.slots.remove(key) {
                 match peer.stage {
-                    Stage::Opening(_) => {
+                    Stage::Opening(_) | Stage::Deciding(_) => {
                         self.shared.stats.unanswered.add(&Cause::Stopped);
                         trace::unanswered(&Cause::Stopped);
                     }
@@ -360,12 +391,18 @@ pub(crate) const fn slot_size<S>() -> usize {
     Slots::<Peer<S>>::SLOT_SIZE + 2 * Wheel::SLOT_SIZE
 }
 
+/// Bytes of a request that is put off, without its head and what is decided, in a table that may
+/// have three times the capacity that is used.
+pub(crate) const DEFERRAL_SIZE: usize = 3 * (size_of::<(Key, Awaited<()>)>() + 1);
+
 /// Bytes of the lists that a busy connection is in, with twice the capacity that is used: a key in
 /// `dirty`, `parked` and `resumed`, a number in `expired`, the driver's note of a send; and with
-/// three times the capacity, as a table may have it, its entry in `held`.
+/// three times the capacity, as a table may have it, its entry in `held`; and what it has in
+/// `releases`.
 pub(crate) const LISTS_SIZE: usize = 2
     * (3 * size_of::<Key>() + size_of::<u32>() + size_of::<(Key, Vec<u8>)>())
-    + 3 * (size_of::<(Key, Pieces)>() + 1);
+    + 3 * (size_of::<(Key, Pieces)>() + 1)
+    + RELEASE_SIZE;
 
 /// The answer to a request that has not been decided when the server stops. Another server may be
 /// there already.

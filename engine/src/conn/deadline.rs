@@ -24,9 +24,23 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         wheel.advance(key.slot, deadline);
     }
 
+    /// As [`watch`](Self::watch), after something has been sent. Where nothing is the matter,
+    /// whatever has begun since something was received last takes the shortest of all times at
+    /// least, and whatever began before is watched already.
+    pub(super) fn watch_sent(&mut self, key: Key) {
+        let Self { slots, wheel, shared, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
+        // A stamp of months ago would be taken for one to come.
+        let received = peer.last_received.time(shared.now).min(shared.now);
+        let nearest = received.after(shared.timeout_min);
+        if !(peer.is_plain() && wheel.watches(key.slot, nearest)) {
+            self.watch(key);
+        }
+    }
+
     /// When the loop must look at the wheel again.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.wheel.next()
+        [self.wheel.next(), self.shared.releases.next()].into_iter().flatten().min()
     }
 
     /// Acts on the deadlines that have come.
@@ -40,6 +54,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
         }
         self.expired = expired;
+        self.expire_releases();
     }
 
     fn expire_one(&mut self, key: Key) {
@@ -52,6 +67,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.shared.stats.timers += 1;
         match alarm {
             Alarm::Handshake => self.expire_handshake(key),
+            Alarm::Upgrade => self.expire_upgrade(key),
             Alarm::Ping => self.expire_ping(key),
             Alarm::Idle => {
                 let close = Close { code: Some(1001), reason: "idle" };

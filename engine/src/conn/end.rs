@@ -4,6 +4,7 @@
 use crate::cause::{Cause, Closed};
 use crate::conn::connections::Connections;
 use crate::conn::peer::{Lingering, Peer, Stage};
+use crate::conn::releases::Parting;
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Key, Shutdown};
 use crate::handler::Handler;
@@ -24,7 +25,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Some(peer) = slots.at(key) else { return };
         match peer.stage {
             Stage::Open => {}
-            Stage::Opening(_) => {
+            Stage::Opening(_) | Stage::Deciding(_) => {
                 shared.stats.unanswered.add(&cause);
                 trace::unanswered(&cause);
                 return;
@@ -45,6 +46,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Lets what is queued leave, and then the connection end.
     pub(super) fn linger(&mut self, key: Key, lingering: Lingering) {
+        self.forget(key);
         let Self { slots, shared, openings, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         openings.leave(&peer.stage);
@@ -78,6 +80,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Shuts both directions down, so that everything in flight comes to its end.
     pub(super) fn terminate(&mut self, key: Key) {
+        self.forget(key);
         let Some(peer) = self.slots.at(key) else { return };
         if matches!(peer.stage, Stage::Terminating) {
             return;
@@ -93,18 +96,24 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Closes and frees a connection that is terminating, once nothing of it is in flight.
     pub(super) fn join(&mut self, key: Key) {
-        let Self { slots, shared, driver, held, .. } = self;
+        let Self { slots, driver, .. } = self;
         let Some(peer) = slots.at(key) else { return };
         if !matches!(peer.stage, Stage::Terminating) || !peer.is_joined() {
             return;
         }
         driver.close(peer.descriptor);
+        self.free(key);
+    }
+
+    /// Frees the slot of a connection whose descriptor has been closed, or given away.
+    pub(super) fn free(&mut self, key: Key) {
+        let Self { slots, shared, held, .. } = self;
         if let Some(peer) = slots.remove(key) {
             held.remove(&key);
             if let Some(follow) = &mut shared.follow {
                 follow.lost(key);
             }
-            peer.link.outbox.abandon(&mut shared.store);
+            peer.link.outbox.abandon(&mut shared.store, &mut shared.workspace);
             peer.receiver.retire(&mut shared.workspace);
             peer.link.sender.retire(&mut shared.workspace);
             if let Some(place) = peer.place {
@@ -114,6 +123,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if self.slots.count() == 0 {
             // What the busiest time took need not stay until the next one.
             self.shared.store.clear();
+            self.shared.workspace.clear();
         }
     }
 }
@@ -138,6 +148,11 @@ pub(super) fn tell_end<H: Handler>(
     closed: Closed<'_>,
 ) {
     connection.shared.topics.remove(connection.key);
+    if connection.link.parting != Parting::No {
+        connection.link.parting = Parting::No;
+        // Whoever waits for it is told that there is nothing to release.
+        drop(connection.shared.releases.end(connection.key));
+    }
     connection.shared.count_losses(connection.link);
     let dropped = connection.link.take_last_untold();
     tell_dropped(handler, connection, dropped);

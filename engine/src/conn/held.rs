@@ -1,4 +1,5 @@
-//! What has arrived on connections that are paused, and is kept until they are resumed.
+//! What has arrived on connections that are paused, and is kept until they are resumed; or behind
+//! a request that is being decided about, until it is.
 //!
 //! It is copied: a pause may be long, and the receive buffers are everybody's. Nothing is received
 //! while a connection is paused, so it is what the kernel had filled before it learned of that: at
@@ -24,9 +25,19 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
+    /// The last `left` of these bytes.
+    pub(crate) fn of(bytes: Vec<u8>, left: usize) -> Self {
+        Self { from: bytes.len().saturating_sub(left), bytes, end: None }
+    }
+
     /// Adds what has arrived.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Bytes that are to be handed over.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes.len() - self.from
     }
 
     /// Bytes that it has allocated.
@@ -48,7 +59,7 @@ impl Pieces {
 
     /// Whether there is nothing.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.from == self.bytes.len() && self.end.is_none()
+        self.len() == 0 && self.end.is_none()
     }
 }
 

@@ -66,19 +66,27 @@ impl LastValues {
         self.values.value(topic, key).map(|value| &value.publication.post.message)
     }
 
-    /// The bytes of each value that matches, in the order of topic and key.
-    pub(crate) fn sizes<'a>(&'a self, pattern: Pattern<'a>) -> impl Iterator<Item = usize> + 'a {
-        self.values.matching(pattern).map(|(_, _, value)| value.as_ref().len())
+    /// The topic and the bytes of each value that matches, in the order of topic and key.
+    pub(crate) fn sizes<'a>(
+        &'a self,
+        pattern: Pattern<'a>,
+    ) -> impl Iterator<Item = (Topic<'a>, usize)> {
+        self.values.matching(pattern).map(|(topic, _, value)| (topic, value.as_ref().len()))
     }
 
-    /// Visits each value that matches, in the order of topic and key, until `visit` says `false`.
+    /// Visits each value that matches and whose topic is wanted, in the order of topic and key,
+    /// until `visit` says `false`.
     pub(crate) fn visit(
         &mut self,
         pattern: Pattern<'_>,
+        mut is_wanted: impl FnMut(Topic<'_>) -> bool,
         mut visit: impl FnMut(&mut Prepared<'_>) -> bool,
     ) -> bool {
         let mut goes_on = true;
-        for (_, _, value) in self.values.matching(pattern) {
+        for (topic, _, value) in self.values.matching(pattern) {
+            if !is_wanted(topic) {
+                continue;
+            }
             let frames = value.frames.take();
             self.frames_size -= frames.size();
             let mut prepared = Prepared::with_frames(value.publication.payload(), frames);
@@ -160,7 +168,7 @@ mod tests {
                 prop_assert_eq!(found.map(|message| message.payload().as_bytes()),
                     expected.map(str::as_bytes));
                 let mut visited = Vec::new();
-                values.visit(Pattern::new(">").unwrap(), |prepared| {
+                values.visit(Pattern::new(">").unwrap(), |_| true, |prepared| {
                     visited.push(prepared.payload().as_bytes().to_vec());
                     sender.prepared(prepared, &mut workspace).is_ok()
                 });
@@ -181,10 +189,14 @@ mod tests {
         let mut frames = Vec::new();
         for _ in 0..3 {
             let mut sender = Sender::new(Role::Server);
-            values.visit(Pattern::new("a").unwrap(), |prepared| {
-                frames.push(sender.prepared(prepared, &mut workspace).unwrap());
-                true
-            });
+            values.visit(
+                Pattern::new("a").unwrap(),
+                |_| true,
+                |prepared| {
+                    frames.push(sender.prepared(prepared, &mut workspace).unwrap());
+                    true
+                },
+            );
         }
         assert!(frames.iter().all(|frame| std::ptr::eq(&**frame, &*frames[0])));
         assert_eq!(frames.len(), 3);
@@ -192,10 +204,14 @@ mod tests {
         let limits = RetainedLimits { size_max: 1, ..LIMITS };
         values.frames_size_max = limits.size_max;
         values.set(&publication("a", "", "newer".into()));
-        values.visit(Pattern::new("a").unwrap(), |prepared| {
-            frames.push(Sender::new(Role::Server).prepared(prepared, &mut workspace).unwrap());
-            true
-        });
+        values.visit(
+            Pattern::new("a").unwrap(),
+            |_| true,
+            |prepared| {
+                frames.push(Sender::new(Role::Server).prepared(prepared, &mut workspace).unwrap());
+                true
+            },
+        );
         assert_eq!((&*frames[3], values.frames_size), (&b"\x81\x05newer"[..], 0));
     }
 }

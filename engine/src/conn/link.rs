@@ -7,6 +7,7 @@ use crate::conn::backlog::Backlog;
 use crate::conn::dirty::Mark;
 use crate::conn::flow::{Flow, Step};
 use crate::conn::outbox::Outbox;
+use crate::conn::releases::Parting;
 use crate::conn::round_trip::RoundTrip;
 use crate::conn::share::Share;
 use crate::timer::Stamp;
@@ -34,6 +35,8 @@ pub(crate) struct Link {
     /// When the last message went in or out.
     pub(crate) last_message: Stamp,
     pub(crate) flow: Flow,
+    /// Whether it is to be released.
+    pub(crate) parting: Parting,
     pub(crate) round_trip: RoundTrip,
     /// What it has had of the present turn.
     pub(crate) share: Share,
@@ -53,6 +56,7 @@ impl Link {
             leaving: 0,
             last_message: now,
             flow: Flow::Running,
+            parting: Parting::No,
             round_trip: RoundTrip::new(),
             share: Share::new(),
         }

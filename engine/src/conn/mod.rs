@@ -1,14 +1,18 @@
 //! Connections: from accepting them to freeing their slots.
 
 mod admit;
+mod adopt;
 mod arrival;
 mod backlog;
+mod burst;
 mod chain;
 #[cfg(feature = "simulation")]
 mod check;
 mod connections;
 mod content;
 mod deadline;
+mod decisions;
+mod defer;
 mod dirty;
 mod end;
 mod entry;
@@ -17,7 +21,9 @@ mod follow;
 mod held;
 mod id;
 mod lane;
+mod large;
 mod last_values;
+mod later;
 mod lifetime;
 mod link;
 mod name;
@@ -28,8 +34,11 @@ mod outgoing;
 mod pause;
 mod peer;
 mod policies;
+mod promise;
 mod queue;
 mod receive;
+mod release;
+mod releases;
 mod round_trip;
 mod run;
 mod send;
@@ -45,11 +54,13 @@ mod view;
 pub(crate) use backlog::BACKLOG_SIZE;
 #[cfg(feature = "simulation")]
 pub(crate) use check::Belief;
-pub(crate) use connections::{Connections, LISTS_SIZE, SLOTS_SPARE, slot_size};
+pub(crate) use connections::{Connections, DEFERRAL_SIZE, LISTS_SIZE, SLOTS_SPARE, slot_size};
 pub(crate) use follow::FOLLOW_SIZE;
 pub use id::ConnectionId;
 pub(crate) use last_values::{LAST_VALUE_SIZE, LAST_VALUE_SIZE_MIN};
+pub use later::{Later, TooLate};
 pub(crate) use outbox::{SPARE_MAX, SPARE_SIZE_MAX};
 pub(crate) use peer::OPENING_SIZE;
+pub use promise::Abandoned;
 pub use upgrade::Upgrade;
 pub use view::{Connection, Sent};

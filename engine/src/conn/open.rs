@@ -10,7 +10,7 @@ use crate::config::Compression;
 use crate::conn::connections::{Connections, stopping};
 use crate::conn::flow::Flow;
 use crate::conn::peer::{Lingering, Opening, Peer, Stage};
-use crate::conn::upgrade::{Acceptance, Decision};
+use crate::conn::upgrade::{Acceptance, Answer, Decision};
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Key};
 use crate::handler::Handler;
@@ -41,7 +41,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             return 0;
         }
         opening.head.extend_from_slice(bytes);
-        let Opening { head, scan } = &mut **opening;
+        let Opening { head, scan, .. } = &mut **opening;
         match scan.scan(head, &limits) {
             Ok(Some(size)) => {
                 let mut gathered = mem::take(head);
@@ -62,7 +62,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             return 0;
         }
         match self.decide(key, head) {
-            Ok(()) => self.open(key, rest),
+            Ok(Answered::Accepted) => self.open(key, rest),
+            // It is held until there is a connection.
+            Ok(Answered::Deferred) => rest.len(),
             Err(Refused { response, head_only }) => {
                 self.respond(key, &response, head_only, None);
                 0
@@ -70,8 +72,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
     }
 
-    /// Asks the handler and writes the 101 answer.
-    fn decide(&mut self, key: Key, head: &[u8]) -> Result<(), Refused> {
+    /// Asks the handler, and does what it says.
+    fn decide(&mut self, key: Key, head: &[u8]) -> Result<Answered, Refused> {
         let Self { slots, handler, shared, driver, .. } = self;
         let request = handshake::Request::parse(head)?;
         if self.stopping {
@@ -87,17 +89,33 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             return Err(Refused { response: handler.request(&asked), head_only });
         };
         if !shared.config().origins.allow(request.origin(), request.host()) {
-            let response = Response::text(403, "The origin is not allowed.\n");
-            return Err(Refused { response, head_only: false });
+            return Err(Response::text(403, "The origin is not allowed.\n").into());
         }
-        let acceptance = match handler.upgrade(&asked).decision {
+        match handler.upgrade(&asked).answer {
+            Answer::Now(decision) => self.act(key, &upgrade, head.len(), decision),
+            Answer::Later(awaited) => self.put_off(key, head, &upgrade, awaited),
+        }
+    }
+
+    /// Acts on a decision: where it is to accept, writes the 101 answer. The head had so many
+    /// bytes.
+    pub(super) fn act(
+        &mut self,
+        key: Key,
+        upgrade: &handshake::Upgrade<'_, '_>,
+        head_size: usize,
+        decision: Decision<H::State>,
+    ) -> Result<Answered, Refused> {
+        let Self { slots, shared, handler, .. } = self;
+        let Some(peer) = slots.at(key) else { return Err(Refusal::HeadIncomplete.into()) };
+        let acceptance = match decision {
             Decision::Accept(acceptance) => acceptance,
-            Decision::Refuse(response) => return Err(Refused { response, head_only: false }),
+            Decision::Refuse(response) => return Err(response.into()),
         };
         let Acceptance { state, subprotocol, headers, compression, streaming } = acceptance;
         let compression = compression.unwrap_or_else(|| shared.config().compression);
         let agreed = compression.and_then(|compression| {
-            let agreed = deflate::negotiate(request.extensions(), &compression.policy)?;
+            let agreed = deflate::negotiate(upgrade.request().extensions(), &compression.policy)?;
             Some((agreed, compression))
         });
         let extensions = agreed.as_ref().map(|(agreed, _)| agreed.response_header());
@@ -109,23 +127,28 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             headers: &headers,
         };
         peer.link.outbox.fetch(&mut shared.store);
-        match accept.encode(&upgrade, peer.link.outbox.filling()) {
+        match accept.encode(upgrade, peer.link.outbox.filling()) {
             Ok(()) => {
-                peer.state = state;
+                let handed_over = match &mut peer.stage {
+                    Stage::Opening(opening) | Stage::Deciding(opening) => opening.state.take(),
+                    Stage::Open | Stage::Lingering(_) | Stage::Terminating => None,
+                };
+                peer.state = handed_over.map_or(state, |state| handler.adopt(state));
                 peer.link.streaming = streaming;
                 if let Some((agreed, Compression { policy, ratio_max })) = agreed {
                     peer.receiver = Receiver::new(Role::Server).with_deflate(&agreed, ratio_max);
                     peer.link.sender = Sender::new(Role::Server).with_deflate(&agreed, &policy);
                 }
-                peer.receiver.start_at(head.len() as u64);
-                Ok(())
+                peer.receiver.start_at(head_size as u64);
+                Ok(Answered::Accepted)
             }
-            Err(_misuse) => Err(Refused { response: internal_error(), head_only: false }),
+            Err(_misuse) => Err(internal_error().into()),
         }
     }
 
-    /// The answer is written: the connection is open, and `rest` came with the request.
-    fn open(&mut self, key: Key, rest: &mut [u8]) -> usize {
+    /// The answer is written, or has left: the connection is open, and `rest` came with the
+    /// request. Says how many of the last bytes are left for a later turn.
+    pub(super) fn open(&mut self, key: Key, rest: &mut [u8]) -> usize {
         let Self { slots, handler, shared, openings, lifetimes, driver, .. } = self;
         let Some(peer) = slots.at(key) else { return 0 };
         openings.leave(&peer.stage);
@@ -156,7 +179,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         self.respond(key, &response, false, Some(limit));
     }
 
-    fn respond(&mut self, key: Key, response: &Response, head_only: bool, limit: Option<Limit>) {
+    pub(super) fn respond(
+        &mut self,
+        key: Key,
+        response: &Response,
+        head_only: bool,
+        limit: Option<Limit>,
+    ) {
         if let Some(peer) = self.slots.at(key) {
             let out = peer.link.outbox.filling();
             let written = match head_only {
@@ -176,20 +205,37 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             let address = || self.driver.peer_address(peer.descriptor);
             trace::refused(self.shared.id(key).as_u64(), address, status, limit);
             self.linger(key, Lingering::default());
+            // One that was put off may be read no more.
+            self.arm(key);
         }
     }
 }
 
+/// What has become of a request that is not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// With 101.
+    Accepted,
+    /// Not yet.
+    Deferred,
+}
+
 /// An answer other than 101.
-struct Refused {
-    response: Response,
+pub(super) struct Refused {
+    pub(super) response: Response,
     /// It answers a HEAD request, so it has no body.
-    head_only: bool,
+    pub(super) head_only: bool,
+}
+
+impl From<Response> for Refused {
+    fn from(response: Response) -> Self {
+        Self { response, head_only: false }
+    }
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { response: refusal.response(), head_only: false }
+        refusal.response().into()
     }
 }
 

@@ -9,7 +9,8 @@ use crate::driver::Key;
 const SLACK: usize = 64;
 
 /// Who began a handshake, in order. Those that end are left in their place and passed over: most
-/// end before they could ever be the oldest.
+/// end before they could ever be the oldest. So are those whose request has been put off: they
+/// count, and do not give way.
 #[derive(Debug, Default)]
 pub(super) struct Openings {
     /// `count <= order.len() <= 2 * count + SLACK + 1`, for the largest `count` since the last
@@ -25,7 +26,7 @@ impl Openings {
         self.count
     }
 
-    /// A handshake has begun. `is_opening` says which have not ended.
+    /// A handshake has begun. `is_opening` says which may give way.
     pub(super) fn begin(&mut self, key: Key, mut is_opening: impl FnMut(Key) -> bool) {
         if self.order.len() > 2 * self.count + SLACK {
             self.order.retain(|key| is_opening(*key));
@@ -36,13 +37,13 @@ impl Openings {
 
     /// A connection leaves this stage, for whatever follows.
     pub(super) fn leave(&mut self, stage: &Stage) {
-        if matches!(stage, Stage::Opening(_)) {
+        if matches!(stage, Stage::Opening(_) | Stage::Deciding(_)) {
             debug_assert!(self.count > 0, "a handshake ended twice");
             self.count = self.count.saturating_sub(1);
         }
     }
 
-    /// The oldest handshake that has not ended.
+    /// The oldest handshake that may give way.
     pub(super) fn oldest(&mut self, mut is_opening: impl FnMut(Key) -> bool) -> Option<Key> {
         while let Some(key) = self.order.pop_front() {
             if is_opening(key) {

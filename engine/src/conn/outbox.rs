@@ -8,7 +8,8 @@
 //! A frame for many connections flies as it is where nothing else waits: a message to ten thousand
 //! idle peers takes neither ten thousand copies nor as many buffers.
 
-use ringwire_protocol::Frame;
+use ringwire_protocol::frame::header::SIZE_MAX;
+use ringwire_protocol::{Frame, Workspace};
 
 use crate::driver::Bytes;
 use crate::timer::Stamp;
@@ -22,7 +23,7 @@ pub(crate) struct BufferStore {
 /// Buffers kept for the next turn.
 const SPARE_COUNT_MAX: usize = 1024;
 
-/// Bytes of the largest buffer that is kept: what a rare, larger message took is given back.
+/// Bytes of the largest of these. Larger ones are those of the workspace.
 pub(crate) const SPARE_SIZE_MAX: usize = 64 << 10;
 
 /// Bytes of everything that is kept.
@@ -53,9 +54,13 @@ impl BufferStore {
 
     /// Takes back what has been sent, if it is a buffer.
     #[inline]
-    pub(crate) fn give_sent(&mut self, bytes: Bytes) {
+    pub(crate) fn give_sent(&mut self, bytes: Bytes, workspace: &mut Workspace) {
         if let Bytes::Own(buffer) = bytes {
-            self.give(buffer);
+            if buffer.capacity() > SPARE_SIZE_MAX {
+                workspace.give(buffer);
+            } else {
+                self.give(buffer);
+            }
         }
     }
 
@@ -69,7 +74,7 @@ impl BufferStore {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     /// Frames in the order they were sent, for the next flight.
-    filling: Bytes,
+    filling: Filling,
     /// Bytes of the present flight that have not been confirmed. Zero: nothing is in flight.
     flying: usize,
     /// Since when the oldest of the bytes in `filling` waits, as far as `date` knows.
@@ -78,40 +83,85 @@ pub(crate) struct Outbox {
     flying_since: Option<Stamp>,
 }
 
+/// What waits to leave.
+#[derive(Debug)]
+enum Filling {
+    /// One connection's alone.
+    Own(Vec<u8>),
+    /// A frame for many connections, which nobody can change.
+    Shared(Frame),
+    /// A frame that flies by itself, and what follows it.
+    Given(Box<Given>),
+}
+
+/// A received message that goes back in its own buffer.
+#[derive(Debug)]
+struct Given {
+    /// Empty until the handler has returned.
+    first: Vec<u8>,
+    /// Bytes of `first` that will leave: the last ones.
+    size: usize,
+    rest: Vec<u8>,
+}
+
+impl Default for Filling {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
 impl Outbox {
     /// Bytes that have not left: queued and in flight.
     pub(crate) fn buffered(&self) -> usize {
         self.filled() + self.flying
     }
 
-    /// Bytes for the next flight.
+    /// Bytes for the next flight, or the next two.
     pub(crate) fn filled(&self) -> usize {
-        self.filling.len()
+        match &self.filling {
+            Filling::Own(buffer) => buffer.len(),
+            Filling::Shared(frame) => frame.len(),
+            Filling::Given(given) => given.size + given.rest.len(),
+        }
     }
 
     /// Bytes that are allocated for the next flight.
     #[cfg(feature = "simulation")]
     pub(crate) fn allocated(&self) -> usize {
-        self.filling.allocated()
+        match &self.filling {
+            Filling::Own(buffer) => buffer.capacity(),
+            Filling::Shared(frame) => frame.len(),
+            Filling::Given(given) => given.first.capacity() + given.rest.capacity(),
+        }
     }
 
     /// The frames for the next flight, to append to.
     pub(crate) fn filling(&mut self) -> &mut Vec<u8> {
-        if let Bytes::Shared(frame) = &self.filling {
-            self.filling = Bytes::Own(frame.to_vec());
+        if let Filling::Shared(frame) = &self.filling {
+            self.filling = Filling::Own(frame.to_vec());
         }
         match &mut self.filling {
-            Bytes::Own(buffer) => buffer,
-            Bytes::Shared(_) => unreachable!("it has been copied"),
+            Filling::Own(buffer) => buffer,
+            Filling::Given(given) => &mut given.rest,
+            Filling::Shared(_) => unreachable!("it has been copied"),
         }
     }
 
-    /// The buffer to append to, if there is one.
+    /// The buffer to append a message of `size` bytes to, if there is one with room for it, and no
+    /// more than `max` bytes have not left with it.
     #[inline]
-    pub(crate) fn buffer(&mut self) -> Option<&mut Vec<u8>> {
+    pub(crate) fn buffer_for(&mut self, size: usize, max: usize) -> Option<&mut Vec<u8>> {
+        let (room, whole) = (size.saturating_add(SIZE_MAX), size.saturating_add(self.flying));
+        let buffer = self.buffer(room)?;
+        (buffer.len() + whole <= max).then_some(buffer)
+    }
+
+    /// The buffer to append `size` bytes to, if there is one with room for them.
+    #[inline]
+    pub(crate) fn buffer(&mut self, size: usize) -> Option<&mut Vec<u8>> {
         match &mut self.filling {
-            Bytes::Own(buffer) if buffer.capacity() > 0 => Some(buffer),
-            Bytes::Own(_) | Bytes::Shared(_) => None,
+            Filling::Own(buffer) if buffer.capacity() - buffer.len() >= size => Some(buffer),
+            Filling::Own(_) | Filling::Shared(_) | Filling::Given(_) => None,
         }
     }
 
@@ -119,20 +169,47 @@ impl Outbox {
     #[inline]
     pub(crate) fn fetch(&mut self, store: &mut BufferStore) {
         let frame = match &self.filling {
-            Bytes::Own(buffer) if buffer.capacity() > 0 => return,
-            Bytes::Own(_) => &[],
-            Bytes::Shared(frame) => &**frame,
+            Filling::Own(buffer) if buffer.capacity() > 0 => return,
+            Filling::Own(_) => &[],
+            Filling::Shared(frame) => &**frame,
+            Filling::Given(_) => return,
         };
         let mut buffer = store.take();
         buffer.extend_from_slice(frame);
-        self.filling = Bytes::Own(buffer);
+        self.filling = Filling::Own(buffer);
+    }
+
+    /// Sees to it that there is a buffer to append `size` bytes to, a large one where these are
+    /// many.
+    pub(crate) fn fetch_large(
+        &mut self,
+        size: usize,
+        store: &mut BufferStore,
+        workspace: &mut Workspace,
+    ) {
+        let whole = self.filled().saturating_add(size);
+        if whole <= SPARE_SIZE_MAX || matches!(self.filling, Filling::Given(_)) {
+            return self.fetch(store);
+        }
+        if self.buffer(size).is_some() {
+            return;
+        }
+        // Doubled at least, so that what is appended again and again is copied twice at most.
+        let mut buffer = workspace.buffer(whole.max(2 * self.filled()));
+        buffer.extend_from_slice(self.filling());
+        let before = std::mem::replace(&mut self.filling, Filling::Own(buffer));
+        if let Filling::Own(buffer) = before {
+            store.give_sent(Bytes::Own(buffer), workspace);
+        }
     }
 
     /// Gives the buffer back, if nothing is in it.
     #[inline]
-    pub(crate) fn release(&mut self, store: &mut BufferStore) {
-        if self.filling.is_empty() {
-            store.give_sent(std::mem::take(&mut self.filling));
+    pub(crate) fn release(&mut self, store: &mut BufferStore, workspace: &mut Workspace) {
+        if self.filled() == 0
+            && let Filling::Own(buffer) = std::mem::take(&mut self.filling)
+        {
+            store.give_sent(Bytes::Own(buffer), workspace);
         }
     }
 
@@ -141,14 +218,45 @@ impl Outbox {
     #[inline]
     pub(crate) fn push(&mut self, frame: Frame) {
         match &mut self.filling {
-            Bytes::Own(buffer) if buffer.capacity() == 0 => self.filling = Bytes::Shared(frame),
-            Bytes::Own(_) | Bytes::Shared(_) => self.filling().extend_from_slice(&frame),
+            Filling::Own(buffer) if buffer.capacity() == 0 => self.filling = Filling::Shared(frame),
+            Filling::Own(_) | Filling::Shared(_) | Filling::Given(_) => {
+                self.filling().extend_from_slice(&frame);
+            }
+        }
+    }
+
+    /// Keeps a place for a frame of `size` bytes that will be given in a buffer of its own, before
+    /// anything leaves. `false`: something waits already, and the frame is to be appended to it.
+    pub(crate) fn promise(&mut self, size: usize) -> bool {
+        match &mut self.filling {
+            Filling::Own(buffer) if buffer.is_empty() => {
+                let rest = std::mem::take(buffer);
+                self.filling = Filling::Given(Box::new(Given { first: Vec::new(), size, rest }));
+                true
+            }
+            Filling::Own(_) | Filling::Shared(_) | Filling::Given(_) => false,
+        }
+    }
+
+    /// Gives the frame that was promised: a buffer, and where in it the frame begins.
+    pub(crate) fn fulfil(&mut self, frame: Option<(Vec<u8>, usize)>) {
+        let Filling::Given(given) = &mut self.filling else { return };
+        let size = frame.as_ref().map_or(0, |(first, from)| first.len() - from);
+        debug_assert_eq!(given.size, size, "another frame was promised");
+        match frame {
+            Some((first, _)) if given.size == size => given.first = first,
+            // Only a defect of ours leads here.
+            Some(_) | None => self.filling = Filling::Own(std::mem::take(&mut given.rest)),
         }
     }
 
     /// In how many flights all of them will have left, from the one that is under way.
     pub(crate) fn flights(&self) -> u8 {
-        u8::from(self.is_flying()) + u8::from(!self.filling.is_empty())
+        let waiting = match &self.filling {
+            Filling::Given(given) => 1 + u8::from(!given.rest.is_empty()),
+            Filling::Own(_) | Filling::Shared(_) => u8::from(self.filled() > 0),
+        };
+        u8::from(self.is_flying()) + waiting
     }
 
     /// Since when the oldest byte waits. Bytes of one flight are as old as the first of them.
@@ -158,14 +266,14 @@ impl Outbox {
 
     /// Dates what has been queued since the last call, or the last take-off.
     pub(crate) fn date(&mut self, now: Stamp) {
-        if !self.filling.is_empty() {
+        if self.filled() > 0 {
             self.filling_since.get_or_insert(now);
         }
     }
 
     /// Whether a flight is due: something waits and nothing is under way.
     pub(crate) fn is_due(&self) -> bool {
-        self.flying == 0 && !self.filling.is_empty()
+        self.flying == 0 && self.filled() > 0
     }
 
     /// Whether a send is under way.
@@ -176,9 +284,32 @@ impl Outbox {
     /// Hands over what has been filled and dated, for the driver to send. Nothing is under way.
     pub(crate) fn take_off(&mut self) -> Bytes {
         debug_assert!(self.is_due() && self.filling_since.is_some());
-        self.flying = self.filling.len();
         self.flying_since = self.filling_since.take();
-        std::mem::take(&mut self.filling)
+        match std::mem::take(&mut self.filling) {
+            Filling::Own(buffer) => {
+                self.flying = buffer.len();
+                Bytes::Own(buffer)
+            }
+            Filling::Shared(frame) => {
+                self.flying = frame.len();
+                Bytes::Shared(frame)
+            }
+            Filling::Given(given) => {
+                let Given { first, size, rest } = *given;
+                if !rest.is_empty() {
+                    // As old as what goes before it, for all that is known.
+                    self.filling_since = self.flying_since;
+                }
+                self.filling = Filling::Own(rest);
+                self.flying = size;
+                Bytes::Own(first)
+            }
+        }
+    }
+
+    /// Where in `bytes`, which have just been handed over, those begin that are to be sent.
+    pub(crate) fn flies_from(&self, bytes: &[u8]) -> usize {
+        bytes.len().saturating_sub(self.flying)
     }
 
     /// Confirms `size` bytes of the flight; says from where in `bytes` the rest is to be sent,
@@ -194,8 +325,15 @@ impl Outbox {
     }
 
     /// Gives back what no longer leaves.
-    pub(crate) fn abandon(self, store: &mut BufferStore) {
-        store.give_sent(self.filling);
+    pub(crate) fn abandon(self, store: &mut BufferStore, workspace: &mut Workspace) {
+        match self.filling {
+            Filling::Own(buffer) => store.give_sent(Bytes::Own(buffer), workspace),
+            Filling::Shared(_) => {}
+            Filling::Given(given) => {
+                store.give_sent(Bytes::Own(given.first), workspace);
+                store.give_sent(Bytes::Own(given.rest), workspace);
+            }
+        }
     }
 
     /// The flight is lost, and with it what was to follow.
@@ -265,7 +403,8 @@ mod tests {
         let flight = outbox.take_off();
         assert_eq!(&*flight, b"\x81\x03one\x81\x03twoown");
         assert_eq!(outbox.land(&flight, flight.len()), None);
-        store.give_sent(flight);
+        let mut workspace = Workspace::new(Limits::default());
+        store.give_sent(flight, &mut workspace);
         outbox.push(first.clone());
         outbox.fetch(&mut store);
         assert_eq!((outbox.filled(), store.spare.len()), (5, 0));
@@ -273,12 +412,59 @@ mod tests {
         // Where there is a buffer it is used, and one that has remained empty goes back.
         store.give(Vec::with_capacity(10));
         outbox.fetch(&mut store);
-        outbox.release(&mut store);
+        outbox.release(&mut store, &mut workspace);
         assert_eq!(store.spare.len(), 1);
         outbox.fetch(&mut store);
         outbox.push(first);
-        outbox.release(&mut store);
+        outbox.release(&mut store, &mut workspace);
         assert_eq!((outbox.filled(), store.spare.len()), (5, 0));
+    }
+
+    #[test]
+    fn what_is_large_has_a_buffer_that_was_used_before() {
+        let mut workspace = Workspace::new(Limits::default());
+        let (mut outbox, mut store) = (Outbox::default(), BufferStore::default());
+        outbox.filling().extend_from_slice(b"before");
+        outbox.fetch_large(1 << 20, &mut store, &mut workspace);
+        assert!(outbox.buffer(1 << 20).is_some() && outbox.buffer(2 << 20).is_none());
+        outbox.filling().resize(1 << 20, 7);
+        outbox.date(at(1));
+        let flight = outbox.take_off();
+        assert_eq!(flight[..8], *b"before\x07\x07");
+        let address = flight.as_ptr();
+        assert_eq!(outbox.land(&flight, flight.len()), None);
+        store.give_sent(flight, &mut workspace);
+        outbox.fetch_large(900_000, &mut store, &mut workspace);
+        assert_eq!(outbox.buffer(900_000).map(|buffer| buffer.as_ptr()), Some(address));
+        outbox.release(&mut store, &mut workspace);
+        assert_eq!(workspace.allocated(), (1 << 20) + 6);
+    }
+
+    #[test]
+    fn a_frame_that_was_promised_leaves_first() {
+        let mut workspace = Workspace::new(Limits::default());
+        let (mut outbox, mut store) = (Outbox::default(), BufferStore::default());
+        assert!(outbox.promise(4));
+        assert!(!outbox.promise(4), "the first is before it");
+        assert_eq!((outbox.filled(), outbox.flights(), outbox.is_due()), (4, 1, true));
+        outbox.filling().extend_from_slice(b"after");
+        outbox.fulfil(Some((b"room, then this".to_vec(), 11)));
+        assert_eq!((outbox.filled(), outbox.flights()), (9, 2));
+        outbox.date(at(1));
+        let flight = outbox.take_off();
+        assert_eq!(outbox.flies_from(&flight), 11);
+        assert_eq!((outbox.buffered(), outbox.flights()), (9, 2));
+        assert_eq!(outbox.land(&flight, 3), Some(14));
+        assert_eq!(outbox.land(&flight, 1), None);
+        assert_eq!(outbox.since(), Some(at(1)));
+        let flight = outbox.take_off();
+        assert_eq!((outbox.flies_from(&flight), &*flight), (0, &b"after"[..]));
+        assert_eq!(outbox.land(&flight, 5), None);
+        // What waits already goes before, and then nothing is promised.
+        outbox.filling().extend_from_slice(b"before");
+        assert!(!outbox.promise(4));
+        outbox.abandon(&mut store, &mut workspace);
+        assert_eq!(store.spare.len(), 1);
     }
 
     #[test]

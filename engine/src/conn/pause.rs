@@ -6,8 +6,9 @@
 
 use crate::conn::arrival::Arrival;
 use crate::conn::connections::Connections;
-use crate::conn::flow::{Flow, Step};
+use crate::conn::flow::Step;
 use crate::conn::peer::{Peer, Stage, Waiting};
+use crate::conn::releases::Parting;
 use crate::conn::share::Spent;
 use crate::driver::{Driver, Key};
 use crate::handler::Handler;
@@ -34,14 +35,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
     }
 
-    /// Whether what arrives on a connection is to be held.
-    pub(super) fn holds(&mut self, key: Key) -> bool {
-        self.slots.at(key).is_some_and(|peer| peer.is_stopped())
+    /// Whether what arrives on a connection is to be held: bytes, or what ends them.
+    pub(super) fn holds(&mut self, key: Key, is_end: bool) -> bool {
+        self.slots.at(key).is_some_and(|peer| peer.holds(is_end))
     }
 
     /// Keeps what has arrived behind what is kept already.
     pub(super) fn hold(&mut self, arrival: Arrival) {
-        let pieces = self.held.entry(arrival.key).or_default();
+        let key = arrival.key;
+        let pieces = self.held.entry(key).or_default();
         match arrival.result {
             Ok(Some(lease)) => {
                 pieces.push(lease.get(arrival.from..).unwrap_or_default());
@@ -49,6 +51,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
             Ok(None) | Err(_) => pieces.end = Some(arrival),
         }
+        self.hold_early(key);
     }
 
     /// Hands over what is held of the connections that have been resumed, of each as much as its
@@ -62,7 +65,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         while !self.shared.is_spent()
             && let Some(key) = keys.next()
         {
-            if self.slots.at(key).is_some_and(|peer| peer.link.flow == Flow::Resuming) {
+            if self.slots.at(key).is_some_and(|peer| peer.resumes()) {
                 self.release_one(key);
             }
         }
@@ -80,7 +83,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     fn release_one(&mut self, key: Key) {
         let mut pieces = self.held.remove(&key).unwrap_or_default();
-        if !self.holds(key) {
+        if !self.holds(key, true) {
             // It has ended.
             return;
         }
@@ -92,8 +95,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if left == 0 && !peer.receiver.holds_more() {
             peer.link.flow = peer.link.flow.on(Step::Released);
         }
+        if peer.link.parting != Parting::No {
+            self.shared.mark(key, &mut peer.link);
+        }
         if peer.is_stopped() {
-            if peer.link.flow == Flow::Resuming {
+            if peer.resumes() {
                 self.shared.resumed.push(key);
             }
             if !pieces.is_empty() {

@@ -1,13 +1,17 @@
 //! What arrives: bytes into events, events into the handler's methods.
 
-use ringwire_protocol::{Close, Event};
+use ringwire_protocol::{Close, Event, Receiver};
 
 use crate::cause::{Cause, Closed, Closer};
 use crate::conn::arrival::Arrival;
+use crate::conn::burst;
 use crate::conn::connections::Connections;
 use crate::conn::end::tell_end;
 use crate::conn::flow::Flow;
-use crate::conn::peer::{Lingering, Peer, Stage, Waiting};
+use crate::conn::large::hand_over;
+use crate::conn::link::Link;
+use crate::conn::peer::{Lingering, Pace, Peer, Stage, Waiting};
+use crate::conn::releases::Parting;
 use crate::conn::shared::Shared;
 use crate::conn::view::Connection;
 use crate::driver::{Driver, Fault, Key, Lease};
@@ -18,7 +22,10 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(super) fn arm(&mut self, key: Key) {
         let Some(peer) = self.slots.at(key) else { return };
         if peer.wants_receive() {
-            peer.in_flight.receive = true;
+            peer.in_flight.receive.set_armed(true);
+            if peer.in_flight.receive.pace() != Pace::Multishot {
+                return self.arm_large(key);
+            }
             self.driver.receive(key, peer.descriptor);
         }
     }
@@ -39,13 +46,14 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
             return;
         };
-        debug_assert!(peer.in_flight.receive, "a receive completed that was not armed");
-        peer.in_flight.receive = more;
+        debug_assert!(peer.in_flight.receive.is_armed(), "a receive completed that was not armed");
+        peer.in_flight.receive.set_armed(more);
         match result {
             Err(Fault::BuffersExhausted) => {
                 self.shared.stats.receives_without_buffer += 1;
                 // Armed again at the end of a turn, when buffers have come back, unless it ends.
                 self.parked.push_back(key);
+                self.look_again(key);
                 self.join(key);
                 return;
             }
@@ -57,9 +65,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                     self.shared.stats.bytes_received += lease.len() as u64;
                 }
                 self.arrive(Arrival { key, result, from: 0 });
+                self.measure(key);
             }
         }
         if !more {
+            self.look_again(key);
             self.arm(key);
             self.join(key);
         }
@@ -74,6 +84,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             // It came too early or too late, and the receive is armed.
             shared.mark(key, &mut peer.link);
         }
+        self.look_again(key);
         self.arm(key);
         self.join(key);
     }
@@ -84,7 +95,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         match peer.stage {
             Stage::Open => self.read_messages(key, bytes),
             Stage::Opening(_) => self.read_head(key, bytes),
-            Stage::Lingering(_) | Stage::Terminating => 0,
+            // Bytes are held until it is decided.
+            Stage::Deciding(_) | Stage::Lingering(_) | Stage::Terminating => 0,
         }
     }
 
@@ -106,7 +118,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let had_begun = message_since.is_some();
         let mut input = bytes;
         let mut over = false;
-        loop {
+        while goes_on(handler, receiver, &mut input, Connection { key, state, link, shared }) {
             receiver.set_streaming(link.streaming);
             let (sender, out) = (&mut link.sender, link.outbox.filling());
             let mark = out.len();
@@ -118,7 +130,9 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             match event {
                 Event::Message(message) => {
                     connection.on_message(message.as_bytes().len());
-                    handler.message(&mut connection, message);
+                    if let Some(is_text) = hand_over(handler, &mut connection, message, input) {
+                        link.outbox.fulfil(receiver.take_frame(is_text, &mut shared.workspace));
+                    }
                 }
                 Event::Chunk(chunk) => {
                     connection.on_chunk(&chunk);
@@ -144,10 +158,6 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             }
             if receiver.is_between_messages() {
                 *message_since = None;
-            }
-            let stops = link.terminated || matches!(link.flow, Flow::Paused | Flow::Full);
-            if stops || link.share.is_spent(shared.turn, shared.share_max()) {
-                break;
             }
         }
         let left = if over || link.terminated { 0 } else { input.len() };
@@ -178,7 +188,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         }
         if link.outbox.filled() == 0 {
             // An idle connection holds no buffer.
-            link.outbox.release(&mut shared.store);
+            link.outbox.release(&mut shared.store, &mut shared.workspace);
         } else {
             shared.mark(key, link);
         }
@@ -186,7 +196,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             shared.fall_behind(link);
             shared.mark(key, link);
         }
-        if !matches!(stage, Stage::Open) {
+        if !matches!(stage, Stage::Open) || link.parting != Parting::No {
             shared.mark(key, link);
         }
         // After a control frame in pieces the last message may be long ago.
@@ -199,7 +209,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     pub(super) fn read_end(&mut self, key: Key) {
         let Some(peer) = self.slots.at(key) else { return };
         match &mut peer.stage {
-            Stage::Opening(_) => self.lost(key, Cause::Gone),
+            Stage::Opening(_) | Stage::Deciding(_) => self.lost(key, Cause::Gone),
             Stage::Open if peer.link.terminated => {}
             Stage::Open => {
                 // It may still read, so what is queued is sent to it.
@@ -221,6 +231,33 @@ fn see_life<S>(key: Key, peer: &mut Peer<S>, shared: &mut Shared) {
         peer.waiting = Waiting::Nothing;
         shared.mark(key, &mut peer.link);
     }
+}
+
+/// Hands over what comes in a row. Says whether something else may be handed over after it.
+#[inline]
+fn goes_on<H: Handler>(
+    handler: &mut H,
+    receiver: &mut Receiver,
+    input: &mut &mut [u8],
+    connection: Connection<'_, H::State>,
+) -> bool {
+    let Connection { key, state, link, shared } = connection;
+    if parts(link, receiver) {
+        return false;
+    }
+    burst::read(handler, receiver, input, Connection { key, state, link, shared });
+    !burst::stops(link, shared) && !parts(link, receiver)
+}
+
+/// Whether the connection is to be released, and is between two messages: what follows is the next
+/// server's.
+#[inline]
+fn parts(link: &mut Link, receiver: &Receiver) -> bool {
+    let parts = link.parting != Parting::No && receiver.is_between_messages();
+    if parts {
+        link.parting = Parting::Stopped;
+    }
+    parts
 }
 
 /// Both close frames have passed.

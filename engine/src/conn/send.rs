@@ -7,6 +7,7 @@ use crate::conn::connections::Connections;
 use crate::conn::dirty::Mark;
 use crate::conn::end::tell_dropped;
 use crate::conn::peer::{Peer, Stage, Waiting};
+use crate::conn::releases::Parting;
 use crate::conn::view::Connection;
 use crate::driver::{Bytes, Driver, Fault, Key};
 use crate::handler::Handler;
@@ -28,14 +29,13 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     fn flush_one(&mut self, key: Key) {
         let now = self.shared.stamp();
-        let Some(peer) = self.slots.at(key) else { return };
+        let Self { slots, shared, handler, .. } = self;
+        let Some(peer) = slots.at(key) else { return };
         peer.link.dirty = Mark::None;
         if peer.link.terminated && !matches!(peer.stage, Stage::Terminating) {
             self.lost(key, Cause::Terminated);
             return;
         }
-        let Self { slots, shared, handler, .. } = self;
-        let Some(peer) = slots.at(key) else { return };
         peer.link.refill(&mut shared.workspace, shared.now);
         shared.count_losses(&mut peer.link);
         if let Peer { stage: Stage::Open, link, state, .. } = peer {
@@ -50,7 +50,8 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             if let Some(follow) = &mut self.shared.follow {
                 follow.submitted(key);
             }
-            self.driver.send(key, peer.descriptor, bytes, 0);
+            let from = peer.link.outbox.flies_from(&bytes);
+            self.driver.send(key, peer.descriptor, bytes, from);
         }
         if !peer.link.outbox.is_flying() {
             // All that waited may have been dropped: then no send will end and say so.
@@ -65,6 +66,16 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             peer.link.leave();
             peer.since = now;
         }
+        if peer.link.parting != Parting::No && self.part(key) {
+            return;
+        }
+        self.flush_receive(key);
+        self.watch_sent(key);
+    }
+
+    /// After what is sent: what is received, while that goes on.
+    fn flush_receive(&mut self, key: Key) {
+        let Some(peer) = self.slots.at(key) else { return };
         if peer.wants_cancel() {
             peer.in_flight.cancel = true;
             self.driver.receive_cancel(key);
@@ -72,7 +83,6 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if matches!(peer.stage, Stage::Lingering(_)) {
             self.linger_on(key);
         }
-        self.watch(key);
     }
 
     /// A send has ended, whole, in part, or not at all.
@@ -87,7 +97,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
             Ok(_) | Err(_) => {
                 peer.link.outbox.crash();
                 peer.link.forget();
-                shared.store.give_sent(bytes);
+                shared.store.give_sent(bytes, &mut shared.workspace);
                 let error = match result {
                     Ok(_) => io::ErrorKind::WriteZero.into(),
                     Err(fault) => fault.into(),
@@ -102,7 +112,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if matches!(peer.stage, Stage::Terminating) {
             // Both directions have been shut down: the rest could only fail.
             peer.link.outbox.crash();
-            shared.store.give_sent(bytes);
+            shared.store.give_sent(bytes, &mut shared.workspace);
             self.join(key);
             return;
         }
@@ -115,17 +125,26 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         if let Some(follow) = &mut shared.follow {
             follow.completed(key);
         }
+        // What ends only takes a deadline away, unless the time for an answer or for signs of life
+        // begins with it, or what it has held up.
+        let begins =
+            peer.link.leaving > 0 || peer.link.backlogged || !matches!(peer.stage, Stage::Open);
         if peer.link.leaving > 0 {
             peer.link.leaving -= 1;
             // When the ping or the close has left, the time for its answer begins.
             peer.since = shared.stamp();
         }
-        shared.store.give_sent(bytes);
+        shared.store.give_sent(bytes, &mut shared.workspace);
         if peer.link.is_due() || matches!(peer.stage, Stage::Lingering(_)) {
             shared.mark(key, &mut peer.link);
         }
-        self.drain(key);
-        self.watch(key);
+        if peer.link.parting != Parting::No {
+            shared.mark(key, &mut peer.link);
+        }
+        if begins {
+            self.drain(key);
+            self.watch(key);
+        }
     }
 
     /// Calls `drain` and reads on, when what has not left has fallen to the low mark.

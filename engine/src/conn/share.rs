@@ -6,6 +6,13 @@ use ringwire_protocol::Event;
 /// costs some 25 ns, as much as this many bytes of a large message.
 const BLOCK: usize = 256;
 
+/// The blocks that an event of this size counts for.
+#[inline]
+pub(crate) const fn blocks(size: usize) -> usize {
+    let blocks = size.div_ceil(BLOCK);
+    if blocks == 0 { 1 } else { blocks }
+}
+
 /// What a connection has had of the present turn. Two numbers of two bytes, since every idle
 /// connection keeps them.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +55,20 @@ impl Share {
             Event::Inflated(size) => *size,
             Event::Ping(_) | Event::Pong(_) | Event::Close(_) | Event::Failed(_) => 0,
         };
-        let blocks = size.div_ceil(BLOCK).max(1);
+        self.spend_blocks(blocks(size))
+    }
+
+    /// Takes note of blocks. Says for how many bytes they count.
+    #[inline]
+    pub(crate) fn spend_blocks(&mut self, blocks: usize) -> usize {
         self.spent = self.spent.saturating_add(u16::try_from(blocks).unwrap_or(u16::MAX));
         blocks * BLOCK
+    }
+
+    /// Blocks that it may have besides, of the turn that [`Share::is_spent`] was last asked about.
+    #[inline]
+    pub(crate) fn room(&self, size_max: usize) -> usize {
+        size_max.div_ceil(BLOCK).min(usize::from(u16::MAX)).saturating_sub(self.spent.into())
     }
 
     /// Grants another share of the same turn.

@@ -1,9 +1,10 @@
 //! What all connections of a worker share.
 
 use std::hash::RandomState;
+use std::time::Duration;
 
-use ringwire_protocol::Workspace;
 use ringwire_protocol::frame::header;
+use ringwire_protocol::{Message, Workspace};
 
 use crate::config::{Config, Settings};
 use crate::conn::dirty::Dirty;
@@ -14,6 +15,7 @@ use crate::conn::last_values::LastValues;
 use crate::conn::link::Link;
 use crate::conn::outbox::BufferStore;
 use crate::conn::policies::Policies;
+use crate::conn::releases::Releases;
 use crate::conn::share::Spent;
 use crate::driver::Key;
 use crate::handle::Handle;
@@ -21,6 +23,31 @@ use crate::secret::Secret;
 use crate::stats::Stats;
 use crate::timer::{Stamp, Time};
 use crate::topic::Topics;
+
+/// Bytes from which on a message is sent back in its own buffer. Smaller ones share a flight with
+/// others.
+pub(crate) const GIVEN_SIZE_MIN: usize = 64 << 10;
+
+/// Bytes of the header of such a message: two, and eight for its length.
+pub(crate) const GIVEN_HEADER_SIZE: usize = 10;
+
+const _: () = assert!(GIVEN_SIZE_MIN > u16::MAX as usize);
+
+/// A message in a buffer of its own: where it begins, how long it is, and what has become of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gathered {
+    pub(crate) address: usize,
+    pub(crate) size: usize,
+    /// As what it is to be sent back, if it is: text or not.
+    pub(crate) promised: Option<bool>,
+}
+
+impl Gathered {
+    pub(crate) fn new(message: &Message<'_>) -> Self {
+        let bytes = message.as_bytes();
+        Self { address: bytes.as_ptr().addr(), size: bytes.len(), promised: None }
+    }
+}
 
 /// What all connections of a worker share.
 #[derive(Debug)]
@@ -46,20 +73,40 @@ pub(crate) struct Shared {
     pub(crate) handle: Handle,
     /// Where latencies are measured.
     pub(crate) follow: Option<Box<Follow>>,
+    /// The large message that is being handed over, where it can be sent back in its own buffer.
+    pub(crate) gathered: Option<Gathered>,
+    /// Connections that are to be released.
+    pub(crate) releases: Releases,
     /// Connections that have been resumed and not yet looked at.
     pub(crate) resumed: Vec<Key>,
     /// The time of this turn.
     pub(crate) now: Time,
+    /// The same, as connections keep it.
+    pub(crate) stamp: Stamp,
     /// The number of this turn. It wraps.
     pub(crate) turn: u16,
     /// What all connections have had of it.
     pub(crate) spent: Spent,
+    /// The shortest of the times that begin with what is sent, received or handed over, and may run
+    /// while nothing is the matter with a connection: see `watch_sent`.
+    pub(crate) timeout_min: Duration,
     /// Bytes that a connection may have to send without anybody having to look further: below its
     /// high mark, and what its policy grants. Zero where each message is looked at in any case.
     pub(crate) quick_max: usize,
 }
 
 impl Shared {
+    /// What [`Shared::timeout_min`] is.
+    pub(crate) fn timeout_min(config: &Config) -> Duration {
+        let others = [
+            config.outbox_age_max,
+            config.message_timeout,
+            config.idle_timeout,
+            config.ping_interval,
+        ];
+        others.into_iter().flatten().fold(config.send_timeout, Duration::min)
+    }
+
     /// What [`Shared::quick_max`] is, where latencies are measured or not.
     pub(crate) fn quick_max(config: &Config, measures: bool) -> usize {
         if measures || !config.slow_consumer.is_plain() {
@@ -91,7 +138,15 @@ impl Shared {
 
     /// The time of this turn, as connections keep it.
     pub(crate) const fn stamp(&self) -> Stamp {
-        Stamp::of(self.now)
+        self.stamp
+    }
+
+    /// Begins a turn: the time holds until the next one.
+    pub(crate) fn begin_turn(&mut self, now: Time) {
+        self.now = now;
+        self.stamp = Stamp::of(now);
+        self.turn = self.turn.wrapping_add(1);
+        self.spent = Spent::default();
     }
 
     /// Wants nothing more from a connection. Once it closes, the peer's answer must be read.

@@ -8,7 +8,7 @@ const CHUNK: usize = 256;
 
 /// Values in numbered slots, each with a generation.
 pub(crate) struct Slots<T> {
-    chunks: Vec<Box<[Slot<T>]>>,
+    chunks: Vec<Box<[Slot<T>; CHUNK]>>,
     /// Free slots, the last freed on top: its memory is warm.
     free: Vec<u32>,
     /// Occupied slots. `count + free.len() == chunks.len() * CHUNK`.
@@ -90,7 +90,8 @@ impl<T> Slots<T> {
     fn grow(&mut self) -> Option<()> {
         let first = self.end();
         let last = first.checked_add(u32::try_from(CHUNK).ok()?)?;
-        self.chunks.push((0..CHUNK).map(|_| Slot { generation: 0, value: None }).collect());
+        let chunk = (0..CHUNK).map(|_| Slot { generation: 0, value: None });
+        self.chunks.push(chunk.collect::<Box<[_]>>().try_into().ok()?);
         self.free.extend((first..last).rev());
         Some(())
     }

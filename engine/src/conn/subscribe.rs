@@ -111,9 +111,9 @@ impl<S> Connection<'_, S> {
         self.shared.topics.unsubscribe(self.key, pattern)
     }
 
-    /// Publishes a message to all subscribers of a topic, on all workers: those have it before this
-    /// turn ends, or as soon as their workers look at their mail, behind what was asked through a
-    /// [`Handle`](crate::Handle) before.
+    /// Publishes a message to all subscribers of a topic, on all workers: those have it when their
+    /// workers read it in their mail, this one before its turn ends unless much waits there,
+    /// behind what was asked through a [`Handle`](crate::Handle) before.
     ///
     /// If this connection is a subscriber, it has a post without a key that is not retained at
     /// once, between what it is sent before and after, unless it has posts
@@ -156,7 +156,8 @@ impl<S> Connection<'_, S> {
     }
 
     /// Publishes a message to all subscribers of a topic but this connection, whatever it
-    /// subscribes. What is retained it finds like all others if it subscribes in a later turn.
+    /// subscribes. What is retained it finds like all others in the snapshot of a subscription in a
+    /// later turn, unless another one that it has began with a snapshot of this topic.
     ///
     /// # Errors
     /// As [`Connection::publish`].

@@ -29,8 +29,15 @@ impl<D: Driver, H: Handler> Connections<D, H> {
 
     /// Handles what has arrived, as far as it may be now.
     pub(super) fn arrive(&mut self, arrival: Arrival) {
-        let waits = self.slots.at(arrival.key).is_some_and(|peer| peer.deferred > 0);
-        let left = if waits { Some(arrival) } else { self.handle(arrival) };
+        let is_end = !matches!(arrival.result, Ok(Some(_)));
+        let peer = self.slots.at(arrival.key);
+        let (waits, holds) =
+            peer.map_or((false, false), |peer| (peer.deferred > 0, peer.holds(is_end)));
+        let left = match (waits, holds) {
+            (true, _) => Some(arrival),
+            (false, true) => return self.hold(arrival),
+            (false, false) => self.handle_now(arrival),
+        };
         if let Some(arrival) = left {
             self.defer(arrival);
         }
@@ -101,17 +108,24 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     fn undefer(&mut self, key: Key) {
         let Some(peer) = self.slots.at(key) else { return };
         peer.deferred = peer.deferred.saturating_sub(1);
+        self.look_again(key);
         self.arm(key);
     }
 
-    /// Acts on an arrival, or holds it while the connection is paused. Gives back what is left of
-    /// it, when the connection's share is spent.
-    pub(super) fn handle(&mut self, mut arrival: Arrival) -> Option<Arrival> {
-        let key = arrival.key;
-        if self.holds(key) {
+    /// Acts on an arrival, or holds it while the connection is paused or decided about. Gives back
+    /// what is left of it, when the connection's share is spent.
+    pub(super) fn handle(&mut self, arrival: Arrival) -> Option<Arrival> {
+        let is_end = !matches!(arrival.result, Ok(Some(_)));
+        if self.holds(arrival.key, is_end) {
             self.hold(arrival);
             return None;
         }
+        self.handle_now(arrival)
+    }
+
+    /// Acts on an arrival that is not to be held.
+    fn handle_now(&mut self, mut arrival: Arrival) -> Option<Arrival> {
+        let key = arrival.key;
         match arrival.result {
             Ok(Some(mut lease)) => {
                 let bytes = lease.get_mut(arrival.from..).unwrap_or_default();
@@ -119,7 +133,7 @@ impl<D: Driver, H: Handler> Connections<D, H> {
                 if left > 0 {
                     arrival.from = lease.len() - left;
                     arrival.result = Ok(Some(lease));
-                    if self.holds(key) {
+                    if self.holds(key, false) {
                         self.hold(arrival);
                         return None;
                     }

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use ringwire_protocol::handshake::Response;
 
 use crate::config::Compression;
+use crate::conn::promise::Awaited;
 
-/// Accept, with a subprotocol, headers and the connection's first state, or refuse.
+/// Accept, with a subprotocol, headers and the connection's first state, or refuse, or
+/// [later](Upgrade::later).
 ///
 /// ```
 /// use ringwire::{Response, Upgrade};
@@ -18,10 +20,18 @@ use crate::config::Compression;
 #[derive(Debug)]
 #[must_use]
 pub struct Upgrade<S> {
-    pub(crate) decision: Decision<S>,
+    pub(crate) answer: Answer<S>,
 }
 
 /// What an [`Upgrade`] holds.
+#[derive(Debug)]
+pub(crate) enum Answer<S> {
+    Now(Decision<S>),
+    /// Who has the other half decides.
+    Later(Awaited<Decision<S>>),
+}
+
+/// Whether a connection is opened.
 #[derive(Debug)]
 pub(crate) enum Decision<S> {
     Accept(Acceptance<S>),
@@ -46,21 +56,21 @@ impl<S: Default> Upgrade<S> {
         let state = S::default();
         let (compression, streaming) = (None, false);
         let acceptance = Acceptance { state, subprotocol, headers, compression, streaming };
-        Self { decision: Decision::Accept(acceptance) }
+        Self { answer: Answer::Now(Decision::Accept(acceptance)) }
     }
 }
 
 impl<S> Upgrade<S> {
     /// Answers with `response` instead, and ends the connection.
     pub const fn refuse(response: Response) -> Self {
-        Self { decision: Decision::Refuse(response) }
+        Self { answer: Answer::Now(Decision::Refuse(response)) }
     }
 
     /// Chooses one of the subprotocols that the client offered
     /// ([`Request::subprotocols`](ringwire_protocol::handshake::Request::subprotocols)). One that
     /// it did not offer turns the answer into a 500.
     pub fn subprotocol(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        if let Decision::Accept(acceptance) = &mut self.decision {
+        if let Answer::Now(Decision::Accept(acceptance)) = &mut self.answer {
             acceptance.subprotocol = Some(name.into());
         }
         self
@@ -73,11 +83,15 @@ impl<S> Upgrade<S> {
         name: impl Into<Cow<'static, str>>,
         value: impl Into<Cow<'static, str>>,
     ) -> Self {
-        match &mut self.decision {
-            Decision::Accept(acceptance) => acceptance.headers.push((name.into(), value.into())),
-            Decision::Refuse(response) => {
+        match &mut self.answer {
+            Answer::Now(Decision::Accept(acceptance)) => {
+                acceptance.headers.push((name.into(), value.into()));
+            }
+            Answer::Now(Decision::Refuse(response)) => {
                 *response = response.clone().header(name, value);
             }
+            // Nothing is decided yet.
+            Answer::Later(_) => {}
         }
         self
     }
@@ -85,7 +99,7 @@ impl<S> Upgrade<S> {
     /// Chooses how this connection is compressed, or that it is not, whatever
     /// [`Config::compression`](crate::Config::compression) says. It is where the client offers it.
     pub fn compression(mut self, compression: Option<Compression>) -> Self {
-        if let Decision::Accept(acceptance) = &mut self.decision {
+        if let Answer::Now(Decision::Accept(acceptance)) = &mut self.answer {
             acceptance.compression = Some(compression);
         }
         self
@@ -96,7 +110,7 @@ impl<S> Upgrade<S> {
     ///
     /// [`Connection::set_streaming`]: crate::Connection::set_streaming
     pub fn streaming(mut self, streaming: bool) -> Self {
-        if let Decision::Accept(acceptance) = &mut self.decision {
+        if let Answer::Now(Decision::Accept(acceptance)) = &mut self.answer {
             acceptance.streaming = streaming;
         }
         self
@@ -104,7 +118,7 @@ impl<S> Upgrade<S> {
 
     /// Sets the state that the connection begins with.
     pub fn state(mut self, state: S) -> Self {
-        if let Decision::Accept(acceptance) = &mut self.decision {
+        if let Answer::Now(Decision::Accept(acceptance)) = &mut self.answer {
             acceptance.state = state;
         }
         self

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use ringwire_protocol::{Chunk, Close, Misuse, Payload, Prepared, Workspace};
+use ringwire_protocol::frame::header::SIZE_MAX;
+use ringwire_protocol::{Chunk, Close, Message, Misuse, Payload, Prepared, Workspace};
 
 use crate::cause::Closer;
 use crate::conn::backlog::{Backlog, Terms};
@@ -12,7 +13,7 @@ use crate::conn::id::ConnectionId;
 use crate::conn::link::Link;
 use crate::conn::outgoing::{Origin, Outgoing};
 use crate::conn::policies::OWN;
-use crate::conn::shared::Shared;
+use crate::conn::shared::{GIVEN_HEADER_SIZE, Gathered, Shared};
 use crate::driver::Key;
 use crate::slow::{Overflow, SlowConsumer};
 use crate::timer::Time;
@@ -79,6 +80,33 @@ impl<S> Connection<'_, S> {
             return Sent::Queued;
         }
         self.queue(Outgoing::Message(payload), OWN, &mut Origin::Lent)
+    }
+
+    /// Sends a received message back, and gives it up. Where it is large, and nothing else waits to
+    /// be sent, it leaves in the buffer in which it was put together, without a copy; otherwise
+    /// this is [`send`](Self::send).
+    ///
+    /// ```
+    /// use ringwire::{Connection, Handler, Message};
+    ///
+    /// struct Echo;
+    ///
+    /// impl Handler for Echo {
+    ///     type State = ();
+    ///
+    ///     fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
+    ///         connection.send_back(message);
+    ///     }
+    /// }
+    /// # let _ = Echo;
+    /// ```
+    #[inline]
+    pub fn send_back(&mut self, message: Message<'_>) -> Sent {
+        if self.shared.gathered.is_some() && self.promise(&message) {
+            let size = message.as_bytes().len();
+            return self.written(Ok(()), size, Kind::Message, None);
+        }
+        self.send(&message)
     }
 
     /// Sends a message uncompressed, also on a connection that compresses: for what is compressed
@@ -276,14 +304,14 @@ impl<S> Connection<'_, S> {
 
     /// Sends a message where nothing stands in its way, which is a third less work: nothing waits,
     /// it fits in any case, and there is a buffer. `false`: something does, and nothing happened.
-    #[inline]
+    #[inline(always)]
     fn send_quick(&mut self, payload: Payload<'_>) -> bool {
         let Self { key, link, shared, .. } = self;
         let size = payload.as_bytes().len();
-        if link.backlog.is_some() || link.outbox.buffered() + size > shared.quick_max {
+        if link.backlog.is_some() {
             return false;
         }
-        let Some(filling) = link.outbox.buffer() else { return false };
+        let Some(filling) = link.outbox.buffer_for(size, shared.quick_max) else { return false };
         if link.sender.message(payload, &mut shared.workspace, filling).is_err() {
             return false;
         }
@@ -291,6 +319,32 @@ impl<S> Connection<'_, S> {
         shared.stats.payload_bytes_sent += size as u64;
         link.last_message = shared.stamp();
         shared.mark(*key, link);
+        true
+    }
+
+    /// Promises to send a message in its own buffer, when the handler has returned. `false`: it is
+    /// to be copied, and nothing happened.
+    #[cold]
+    fn promise(&mut self, message: &Message<'_>) -> bool {
+        let Self { link, shared, .. } = self;
+        let Shared { gathered: Some(gathered), settings, quick_max, .. } = &mut **shared else {
+            return false;
+        };
+        let Gathered { address, size, promised } = Gathered::new(message);
+        let is_it = *gathered == Gathered { address, size, promised };
+        let frame_size = size + GIVEN_HEADER_SIZE;
+        let config = &settings.config;
+        let size_max = config.slow_consumer.size_max.min(config.outbox_size_max);
+        let fits = link.outbox.buffered().saturating_add(frame_size) <= size_max;
+        // Where each message is looked at there is more to do.
+        let is_plain = link.backlog.is_none() && *quick_max > 0;
+        if !(is_it && is_plain && fits && link.sender.sends_plain()) {
+            return false;
+        }
+        if !link.outbox.promise(frame_size) {
+            return false;
+        }
+        gathered.promised = Some(message.as_text().is_some());
         true
     }
 
@@ -320,13 +374,17 @@ impl<S> Connection<'_, S> {
             if sent == Sent::Dropped {
                 stats.messages_dropped += 1;
                 stats.bytes_dropped += size as u64;
+                // The gap in its place waits as well.
+                if link.buffered() > config.outbox_high {
+                    shared.fall_behind(link);
+                }
             }
             shared.mark(*key, link);
             return sent;
         }
         // What others are sent as well needs no buffer where it is alone.
         if !matches!(message, Outgoing::Prepared(_)) || link.outbox.filled() > 0 {
-            link.outbox.fetch(store);
+            link.outbox.fetch_large(size + SIZE_MAX, store, workspace);
         }
         let written = link.enqueue(message, &terms, origin, workspace);
         self.written(written, size, Kind::Message, called)
@@ -398,7 +456,7 @@ impl<S> Connection<'_, S> {
     ) -> Sent {
         let Self { key, link, shared, .. } = self;
         // It may have been refused, or wait elsewhere.
-        link.outbox.release(&mut shared.store);
+        link.outbox.release(&mut shared.store, &mut shared.workspace);
         if let Err(misuse) = written {
             return if misuse == Misuse::Closing { Sent::Closed } else { Sent::Misused(misuse) };
         }

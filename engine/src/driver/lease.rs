@@ -3,12 +3,14 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
+use super::memory::Piece;
+
 /// Received bytes in one of the driver's buffers. Only a completion makes one; it goes back with
 /// [`Driver::recycle`](super::Driver::recycle), since a buffer that is dropped is lost to all
 /// connections of the worker.
 pub(crate) struct Lease {
     /// The whole buffer. While it is here the kernel does not know of it.
-    pub(super) buffer: Box<[u8]>,
+    pub(super) buffer: Piece,
     /// Which of the driver's buffers it is.
     pub(super) id: u16,
     /// Bytes received. `size <= buffer.len()`.

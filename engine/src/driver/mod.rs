@@ -1,32 +1,59 @@
-//! The seam between the engine and whatever moves its bytes: the kernel's ring, or a seeded
-//! simulation of it.
+//! The seam between the engine and whatever moves its bytes: the kernel's ring, readiness where
+//! there is no ring, or a seeded simulation.
 //!
 //! Above the seam nobody knows which one runs. Memory crosses it by ownership: a send gives its
 //! bytes away and gets them back with the completion, a receive brings a [`Lease`] that is given
-//! back. So nothing above needs `unsafe`, and nothing can be freed or changed while the kernel
-//! works on it.
+//! back, or has been given a buffer as a send is. So nothing above needs `unsafe`, and nothing can
+//! be freed or changed while the kernel works on it.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mailbox::Wake;
 use crate::timer::Time;
 
+mod acceptor;
 mod bytes;
 mod clock;
+pub(crate) mod epoll;
+mod flights;
+mod key;
+pub(crate) mod ladder;
 mod lease;
+mod memory;
+mod pool;
+#[cfg(any(feature = "tokio", feature = "tokio-uring"))]
+mod readiness;
 #[cfg(feature = "simulation")]
 pub(crate) mod sim;
-mod token;
+mod step;
+#[cfg(test)]
+mod tests;
+#[cfg(feature = "tokio-uring")]
+pub(crate) mod tokio_uring;
+// A ring for who would have one: what is above does not ask on which system it is.
+#[cfg_attr(not(target_os = "linux"), path = "absent.rs")]
 pub(crate) mod uring;
 
+pub(crate) use acceptor::{Listening, Sharing};
 pub(crate) use bytes::Bytes;
 pub(crate) use clock::Clock;
+pub(crate) use key::Key;
 pub(crate) use lease::Lease;
-pub(crate) use token::{Key, Operation, Token};
+pub(crate) use pool::BufferPool;
+#[cfg(feature = "tokio")]
+pub(crate) use readiness::Readiness;
+pub(crate) use step::Step;
+
+/// Bytes that one send asks the kernel to take: a ring's result is a signed 32-bit number.
+const SEND_SIZE_MAX: usize = 1 << 30;
+
+/// Bytes that one receive into a buffer asks for: what is unmasked next is still in a cache.
+const FILL_SIZE_MAX: usize = 256 << 10;
 
 /// What the loop needs of the world below.
 ///
@@ -52,17 +79,35 @@ pub(crate) trait Driver {
     /// that waited in the backlog come back; the kernel would reset them.
     fn accept_stop(&mut self) -> Vec<Descriptor>;
 
-    /// Takes one peer off the backlog and ends it, when there are no descriptors left to accept it
-    /// with. Such a peer would wait for ever, and accepting would fail again and again on it.
-    /// `false`: there was none, or it could not be done.
+    /// Begins to take one peer off the backlog and to end it, when there are no descriptors left to
+    /// accept it with. Such a peer would wait for ever, and accepting would fail again and again on
+    /// it. It needs no descriptor for that, or one that was kept, and completes as
+    /// [`Completion::Refused`]; until then nothing is accepted. `false`: nobody waits.
     fn accept_refuse(&mut self) -> bool;
+
+    /// Takes a connected socket over, which operates from then on as one that was accepted. It may
+    /// be blocking or not before.
+    ///
+    /// # Errors
+    /// What the system said. The socket is closed.
+    fn adopt(&mut self, socket: OwnedFd) -> io::Result<Descriptor>;
+
+    /// Gives the socket of a connection back, on which nothing is in flight: it blocks.
+    fn release(&mut self, descriptor: Descriptor) -> OwnedFd;
 
     /// Begins to receive. Each piece completes as [`Completion::Received`]; when `more` is `false`
     /// it has ended and must be armed again.
     fn receive(&mut self, key: Key, descriptor: Descriptor);
 
-    /// Ends a receive early. Its last completion says [`Fault::Cancelled`], unless it had ended by
-    /// itself; then [`Completion::Cancelled`] follows in any case.
+    /// Receives once, into one of the driver's buffers: completes as [`Completion::Received`].
+    fn receive_once(&mut self, key: Key, descriptor: Descriptor);
+
+    /// Receives once, behind the bytes of `buffer`: at most `size` more, for which it has room.
+    /// Completes as [`Completion::Filled`]. `size > 0`.
+    fn fill(&mut self, key: Key, descriptor: Descriptor, buffer: Vec<u8>, size: usize);
+
+    /// Ends a receive of any kind early. Its last completion says [`Fault::Cancelled`], unless it
+    /// had ended by itself; then [`Completion::Cancelled`] follows in any case.
     fn receive_cancel(&mut self, key: Key);
 
     /// Sends `bytes[from..]`. `from < bytes.len()`.
@@ -80,7 +125,8 @@ pub(crate) trait Driver {
     /// The address of the peer, if the system still knows it.
     fn peer_address(&self, descriptor: Descriptor) -> Option<SocketAddr>;
 
-    /// How many times the system was entered, to submit or to wait.
+    /// How many times the system was entered, to submit or to wait. Where no ring takes operations
+    /// in, each of them enters it once more: a receive, a send, an accept.
     fn enters(&self) -> u64;
 
     /// Gives a receive buffer back.
@@ -127,8 +173,12 @@ pub(crate) enum Shutdown {
 pub(crate) enum Completion {
     /// A connection has been accepted, or none could be.
     Accepted { result: Result<Descriptor, Fault>, more: bool },
+    /// A peer has been taken off the backlog and ended, or that could not be done.
+    Refused { result: Result<(), Fault> },
     /// Bytes have arrived; `None` is the end of the stream.
     Received { key: Key, result: Result<Option<Lease>, Fault>, more: bool },
+    /// So many bytes have arrived and been appended to the buffer; none is the end of the stream.
+    Filled { key: Key, result: Result<usize, Fault>, buffer: Vec<u8> },
     /// A send has ended: how many of its bytes went, and the bytes themselves.
     Sent { key: Key, result: Result<usize, Fault>, bytes: Bytes },
     /// A cancellation has been dealt with.

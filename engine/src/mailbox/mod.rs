@@ -5,7 +5,7 @@
 //! word beside it, so that each question has one answer and each step is one exchange:
 //!
 //! ```text
-//!    1        1          2        24      36 bits
+//!    1        1          3        23      36 bits
 //!  closed │ sleeping │ signals │ items │ bytes
 //! ```
 //!
@@ -96,13 +96,14 @@ const CLOSED: u64 = 1 << 63;
 /// The worker sleeps, or is about to, and nobody has woken it yet.
 const SLEEPING: u64 = 1 << 62;
 /// What must get through even when the mailbox is full: one bit for each thing.
-const SIGNALS: u64 = SIGNALS_MAX << 60;
+const SIGNALS: u64 = SIGNALS_MAX << SIGNALS_SHIFT;
+const SIGNALS_SHIFT: u32 = 59;
 /// One mail.
 const ITEM: u64 = 1 << 36;
-const WEIGHT: u64 = (1 << 60) - 1;
+const WEIGHT: u64 = (1 << SIGNALS_SHIFT) - 1;
 
 /// All signals at once.
-pub(crate) const SIGNALS_MAX: u64 = 3;
+pub(crate) const SIGNALS_MAX: u64 = 7;
 /// Mails that one mailbox may be allowed to hold.
 pub(crate) const ITEMS_MAX: u64 = WEIGHT / ITEM;
 /// Bytes that one mailbox may be allowed to hold.
@@ -158,7 +159,7 @@ impl<T> Mailbox<T> {
     pub(crate) fn signal(&self, bits: u32) {
         let bits = u64::from(bits);
         debug_assert!(bits <= SIGNALS_MAX, "there are no such signals");
-        let before = self.state.fetch_or((bits << 60) & SIGNALS, Ordering::Release);
+        let before = self.state.fetch_or((bits << SIGNALS_SHIFT) & SIGNALS, Ordering::Release);
         if before & SLEEPING != 0 {
             self.wake();
         }
@@ -169,14 +170,15 @@ impl<T> Mailbox<T> {
         *self.lock() = Some(waker);
     }
 
-    /// Takes the signals that were raised since the last call.
-    pub(crate) fn take_signals(&self) -> u32 {
+    /// Takes those of these signals that were raised since they were last taken.
+    pub(crate) fn take_signals(&self, bits: u32) -> u32 {
+        let wanted = (u64::from(bits) << SIGNALS_SHIFT) & SIGNALS;
         // A worker looks in every turn, and nearly always there are none.
-        if self.state.load(Ordering::Relaxed) & SIGNALS == 0 {
+        if self.state.load(Ordering::Relaxed) & wanted == 0 {
             return 0;
         }
-        let before = self.state.fetch_and(!SIGNALS, Ordering::Acquire);
-        u32::try_from((before & SIGNALS) >> 60).unwrap_or(0)
+        let before = self.state.fetch_and(!wanted, Ordering::Acquire);
+        u32::try_from((before & wanted) >> SIGNALS_SHIFT).unwrap_or(0)
     }
 
     /// Takes what has been put in up to now, and perhaps some of what comes meanwhile, but no more

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
 /// Nanoseconds since the worker's start. Read once per turn of the loop and passed on as an
 /// argument, so that a simulation can say what time it is. Lasts for 584 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +23,8 @@ impl Time {
 
     /// The point `duration` later; the end of time where there is none.
     pub(crate) fn after(self, duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let seconds = duration.as_secs().saturating_mul(NANOS_PER_SECOND);
+        let nanos = seconds.saturating_add(duration.subsec_nanos().into());
         Self(self.0.saturating_add(nanos))
     }
 

@@ -106,7 +106,6 @@ impl Wheel {
     }
 
     /// Whether a slot is looked at no later than in the tick in which `deadline` has passed.
-    #[cfg(feature = "simulation")]
     pub(crate) fn watches(&self, slot: u32, deadline: Time) -> bool {
         let tick = self.tick(deadline);
         self.nodes.get(slot as usize).is_some_and(|node| node.tick <= tick)

@@ -46,6 +46,8 @@ pub(super) struct Subscriptions<S> {
 struct Entry {
     subscriber: u32,
     tag: u8,
+    /// Whether it has been given the last values, and everything since.
+    has_last_values: bool,
 }
 
 const _: () = assert!(size_of::<Entry>() == 8);
@@ -96,10 +98,31 @@ impl<S: Copy + Eq + Hash> Subscriptions<S> {
 
     /// The tag with which it has subscribed this pattern.
     pub(super) fn tag(&self, subscriber: S, pattern: u32) -> Option<u8> {
+        let (list, index) = self.place(subscriber, pattern)?;
+        self.lists.get(list)?.as_slice().get(index).map(|entry| entry.tag)
+    }
+
+    /// Whether it has the last values of this pattern, which it has subscribed.
+    pub(super) fn has_last_values(&self, subscriber: S, pattern: u32) -> bool {
+        let place = self.place(subscriber, pattern);
+        let entry = place.and_then(|(list, index)| self.lists.get(list)?.as_slice().get(index));
+        entry.is_some_and(|entry| entry.has_last_values)
+    }
+
+    /// Notes that it has been given the last values of a pattern that it has subscribed.
+    pub(super) fn note_last_values(&mut self, subscriber: S, pattern: u32) {
+        let Some((list, index)) = self.place(subscriber, pattern) else { return };
+        let list = self.lists.get_mut(list).map(Tight::as_mut_slice);
+        if let Some(entry) = list.and_then(|list| list.get_mut(index)) {
+            entry.has_last_values = true;
+        }
+    }
+
+    /// The list of a pattern that it has subscribed, and where it stands in that.
+    fn place(&self, subscriber: S, pattern: u32) -> Option<(usize, usize)> {
         let number = self.numbers.get(&subscriber)?;
         let index = self.own.get(*number as usize)?.index(pattern)?;
-        let list = self.lists.get(pattern as usize)?;
-        list.as_slice().get(index as usize).map(|entry| entry.tag)
+        Some((pattern as usize, index as usize))
     }
 
     /// Subscribes a pattern. Says whether that is new; if not, only the tag changes.
@@ -120,7 +143,7 @@ impl<S: Copy + Eq + Hash> Subscriptions<S> {
             return false;
         }
         own.insert(pattern, number_of(list.len()));
-        list.push(Entry { subscriber: number, tag });
+        list.push(Entry { subscriber: number, tag, has_last_values: false });
         true
     }
 
@@ -281,6 +304,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Act {
         Subscribe(u16, u32, u8),
+        Note(u16, u32),
         Unsubscribe(u16, u32),
         End(u16),
         Visit(BTreeSet<u32>, Option<u16>),
@@ -289,6 +313,7 @@ mod tests {
     fn act() -> impl Strategy<Value = Act> {
         prop_oneof![
             6 => (0..12_u16, 0..50_u32, any::<u8>()).prop_map(|(s, p, t)| Act::Subscribe(s, p, t)),
+            2 => (0..12_u16, 0..50_u32).prop_map(|(s, p)| Act::Note(s, p)),
             2 => (0..12_u16, 0..50_u32).prop_map(|(s, p)| Act::Unsubscribe(s, p)),
             1 => (0..12_u16).prop_map(Act::End),
             2 => (prop::collection::btree_set(0..50_u32, 0..6), prop::option::of(0..12_u16))
@@ -301,12 +326,19 @@ mod tests {
         fn is_a_set_of_pairs(acts in prop::collection::vec(act(), 0..400)) {
             let mut subscriptions = Subscriptions::new();
             let mut table: BTreeMap<(u32, u16), u8> = BTreeMap::new();
+            let mut noted = BTreeSet::new();
             for act in acts {
                 match act {
                     Act::Subscribe(subscriber, pattern, tag) => {
                         let is_new = table.insert((pattern, subscriber), tag).is_none();
                         prop_assert_eq!(subscriptions.contains(subscriber, pattern), !is_new);
                         prop_assert_eq!(subscriptions.subscribe(subscriber, pattern, tag), is_new);
+                    }
+                    Act::Note(subscriber, pattern) => {
+                        subscriptions.note_last_values(subscriber, pattern);
+                        if table.contains_key(&(pattern, subscriber)) {
+                            noted.insert((pattern, subscriber));
+                        }
                     }
                     Act::Unsubscribe(subscriber, pattern) => {
                         let was_there = table.remove(&(pattern, subscriber)).is_some();
@@ -339,6 +371,11 @@ mod tests {
                     }
                 }
                 subscriptions.invariants();
+                noted.retain(|at| table.contains_key(at));
+            }
+            for (pattern, subscriber) in (0..50).flat_map(|p| (0..12).map(move |s| (p, s))) {
+                let has_them = subscriptions.has_last_values(subscriber, pattern);
+                prop_assert_eq!(has_them, noted.contains(&(pattern, subscriber)));
             }
             for subscriber in 0..12 {
                 let count = table.keys().filter(|(_, other)| *other == subscriber).count();

@@ -178,6 +178,23 @@ impl<S: Copy + Eq + Hash> Topics<S> {
         Ok(found.find_map(|number| self.subscriptions.tag(subscriber, *number)))
     }
 
+    /// Notes that a subscriber has been given the last values of a pattern that it has subscribed.
+    pub(crate) fn note_last_values(&mut self, subscriber: S, pattern: Pattern<'_>) {
+        if let Some(number) = self.trie.number(pattern) {
+            self.subscriptions.note_last_values(subscriber, number);
+        }
+    }
+
+    /// Whether a subscriber has the last values of this topic: was given them for a pattern that it
+    /// still subscribes, and has been told of what came since. It costs what a publish costs to
+    /// find whom it reaches.
+    pub(crate) fn has_last_values(&mut self, subscriber: S, topic: Topic<'_>) -> bool {
+        // Where too many patterns match, nobody is told.
+        let is_told = self.find(topic).is_ok();
+        let mut found = self.found.iter();
+        is_told && found.any(|number| self.subscriptions.has_last_values(subscriber, *number))
+    }
+
     /// How many subscribers a message to this topic would reach.
     ///
     /// # Errors

@@ -89,6 +89,11 @@ impl Client {
             (_, 5..8) => simulation.set_trickle(self.peer, 1 + chance.below(40)),
             (_, 8..16) => simulation.set_window(self.peer, usize::MAX),
             (Stage::Open, action) => self.act_open(simulation, chance, action),
+            // It does not wait for the answer.
+            (Stage::Asking, 16..40) if self.has_asked() => {
+                let message = self.message(chance);
+                self.send(simulation, message);
+            }
             (Stage::Asking | Stage::Leaving, _) => {}
         }
     }

@@ -1,16 +1,20 @@
 //! A handler that echoes, does all that a handler may at all times, and keeps the books on it.
 
+use std::any::Any;
 use std::time::Duration;
 
 use ringwire::topic::{Pattern, SubscribeError, Topic};
 use ringwire::{
-    Cause, Chunk, Closed, Config, Connection, ConnectionId, Handle, Handler, Message, Misuse,
-    Overflow, OwnedMessage, Post, Prepared, PublishError, Request, Response, Sent, SlowConsumer,
+    Cause, Chunk, Closed, Config, Connection, Handle, Handler, Message, Misuse, Overflow,
+    OwnedMessage, Post, Prepared, PublishError, Request, Response, Sent, SlowConsumer,
     Subscription, Upgrade,
 };
 
 use crate::chance::Chance;
+use crate::deferrals::Deferrals;
 use crate::gaps::NOTICES;
+use crate::host::Outcomes;
+use crate::ledger::{Ledger, Told, Totals};
 use crate::owed::{Kind, Owed};
 use crate::topics::{KEYS, Mail, Name, PATTERNS, Publication, TOPICS, Topics};
 
@@ -32,6 +36,7 @@ pub(crate) struct Books {
     pub(crate) joins: &'static [&'static str],
     pub(crate) chance: Chance,
     pub(crate) topics: Topics,
+    pub(crate) deferrals: Deferrals,
     /// That subscriptions have.
     policies: Vec<SlowConsumer>,
     /// Of a connection that has none of its own.
@@ -40,6 +45,12 @@ pub(crate) struct Books {
     pub(crate) welcomes: bool,
     /// Once the worker has started.
     pub(crate) handle: Option<Handle>,
+    /// Where it is told what has become of a release.
+    pub(crate) outcomes: Outcomes,
+    /// Connections come or go in this turn: what is published meanwhile could not be foretold.
+    pub(crate) is_silent: bool,
+    /// Releases that the handler has asked for, and nobody has counted.
+    pub(crate) asked: usize,
     /// Chunks are sent on as they come.
     relays: bool,
     low: usize,
@@ -49,62 +60,10 @@ pub(crate) struct Books {
     pub(crate) totals: Totals,
 }
 
-/// What the statistics must say as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) opened: u64,
-    pub(crate) closed: u64,
-    pub(crate) received: u64,
-    pub(crate) taken: u64,
-    /// Taken, and dropped later.
-    pub(crate) dropped: u64,
-    /// Not taken, and counted as dropped.
-    pub(crate) refused: u64,
-    /// Sent by mail, to connections that were open then. Some may not have been taken.
-    pub(crate) mailed: u64,
-    pub(crate) drained: u64,
-    /// Requests that the handler was asked about.
-    pub(crate) asked: u64,
-}
-
-/// One connection's.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    pub(crate) id: Option<ConnectionId>,
-    pub(crate) received: Vec<OwnedMessage>,
-    /// What `send` has taken, and what has come by mail, in the order in which it is to leave.
-    pub(crate) owed: Vec<Owed>,
-    /// How often its subscriptions or its policy have changed.
-    epoch: usize,
-    policy: Option<SlowConsumer>,
-    /// How much of it `send` has taken.
-    pub(crate) taken: u64,
-    /// Of all of it, what was reported as dropped.
-    pub(crate) dropped: u64,
-    pub(crate) opened: bool,
-    error: Option<(&'static str, &'static str)>,
-    pub(crate) closed: Option<(&'static str, &'static str)>,
-    pub(crate) clean: bool,
-    /// The handler has ended it, or has wished to.
-    pub(crate) left: bool,
-    /// More waits than should, and `drain` is to say when there is room again.
-    pub(crate) backlogged: bool,
-    terminated: bool,
-    /// Of a message that arrives in chunks, what has come.
-    partial: Vec<u8>,
-    /// It is sent on chunk by chunk, and its last has not come.
-    relaying: bool,
-}
-
-/// Which client a connection is.
-#[derive(Default)]
-pub(crate) struct Told {
-    number: Option<usize>,
-}
-
 impl Books {
     pub(crate) fn new(config: &Config, mischief: usize, mut chance: Chance) -> Self {
         let relays = chance.once_in(2);
+        let deferrals = Deferrals::new(Chance::new(chance.below(usize::MAX) as u64));
         let (low, high) = (config.outbox_low, config.outbox_high);
         let size_max = config.outbox_size_max;
         let policies = (0..NOTICES.len()).map(|number| posted_policy(&mut chance, number));
@@ -116,10 +75,14 @@ impl Books {
             joins: &[],
             chance,
             topics: Topics::new(config),
+            deferrals,
             policies,
             policy: config.slow_consumer,
             welcomes: false,
             handle: None,
+            outcomes: Outcomes::default(),
+            is_silent: false,
+            asked: 0,
             relays,
             low,
             high,
@@ -130,6 +93,7 @@ impl Books {
 
     /// The worker reads its mail: what comes of it is sent now.
     pub(crate) fn read_mail(&mut self) {
+        self.is_silent = self.topics.hands_over();
         for (client, message, name) in self.topics.read() {
             self.owe(client, message, name);
         }
@@ -210,6 +174,14 @@ impl Books {
         ledger.owed.push(Owed::new(message, Kind::Taken, ledger.epoch, false));
     }
 
+    /// Has it given away, when it is quiet.
+    fn release(&mut self, connection: &mut Connection<'_, Told>) {
+        let number = connection.state().number.unwrap();
+        self.asked += 1;
+        let outcomes = self.outcomes.clone();
+        connection.release(move |outcome| outcomes.lock().unwrap().push((number, outcome)));
+    }
+
     fn terminate(&mut self, connection: &mut Connection<'_, Told>) {
         connection.terminate();
         let ledger = self.ledger(connection);
@@ -218,13 +190,14 @@ impl Books {
 
     /// Does something of its own accord, now and then.
     fn act(&mut self, connection: &mut Connection<'_, Told>) {
-        if self.chance.below(100) < self.talk {
+        if !self.is_silent && self.chance.below(100) < self.talk {
             self.take_part(connection);
         }
         if self.chance.below(100) >= self.mischief {
             return;
         }
-        match self.chance.below(20) {
+        match self.chance.below(22) {
+            20..22 => self.release(connection),
             0..8 => {
                 let number = self.totals.taken;
                 self.send(connection, OwnedMessage::Text(format!("note {number}")));
@@ -317,7 +290,8 @@ impl Books {
                 return assert!(self.topics.unsubscribe(number, name));
             }
         }
-        let values = self.topics.snapshot(name);
+        let values = self.topics.snapshot(number, name);
+        self.topics.note_snapshot(number, name);
         let size = values.iter().map(|value| value.payload().as_bytes().len()).sum::<usize>();
         let is_within = values.is_empty() || before + size <= self.size_max;
         assert!(is_within, "a snapshot of {size} bytes behind {before}");
@@ -338,7 +312,7 @@ impl Books {
             return;
         }
         assert_eq!(error, SubscribeError::SnapshotTooLarge);
-        let values = self.topics.snapshot(name);
+        let values = self.topics.snapshot(client, name);
         assert!(!values.is_empty(), "nothing is too large");
         let sizes = values.iter().map(|value| value.payload().as_bytes().len());
         let size = sizes.map(|size| size + size / 16 + VALUE_OVERHEAD).sum::<usize>();
@@ -455,13 +429,6 @@ fn posted_policy(chance: &mut Chance, number: usize) -> SlowConsumer {
     SlowConsumer { gap_notice, overflow, ..policy }
 }
 
-impl Ledger {
-    /// A message is sent, behind all before it.
-    fn owe(&mut self, message: OwnedMessage, kind: Kind) {
-        self.owed.push(Owed::new(message, kind, self.epoch, self.relaying));
-    }
-}
-
 impl Handler for Books {
     type State = Told;
 
@@ -469,8 +436,11 @@ impl Handler for Books {
         let number = request.path().strip_prefix('/').and_then(|path| path.parse().ok());
         assert!(number.is_some_and(|number: usize| number < self.ledgers.len()));
         self.totals.asked += 1;
-        if self.chance.below(100) < self.talk {
+        if !self.is_silent && self.chance.below(100) < self.talk {
             self.publish_outside();
+        }
+        if let Some(upgrade) = self.deferrals.put_off(number.unwrap()) {
+            return upgrade;
         }
         if !self.welcomes && self.chance.once_in(30) {
             return Upgrade::refuse(Response::text(403, "Not today.\n"));
@@ -490,7 +460,8 @@ impl Handler for Books {
         (ledger.opened, ledger.id) = (true, Some(id));
         self.totals.opened += 1;
         self.send(connection, OwnedMessage::Text("welcome".to_owned()));
-        for name in self.joins {
+        let joins = if self.is_silent { &[] } else { self.joins };
+        for name in joins {
             self.subscribe(connection, name);
         }
         self.act(connection);
@@ -556,6 +527,21 @@ impl Handler for Books {
         ledger.dropped += messages;
         self.totals.dropped += messages;
         self.act(connection);
+    }
+
+    fn released(&mut self, connection: &mut Connection<'_, Told>) -> Option<Box<dyn Any + Send>> {
+        let number = connection.state().number.unwrap();
+        self.topics.end(number);
+        self.totals.released += 1;
+        assert_eq!(connection.send("too late"), Sent::Closed);
+        let ledger = self.ledger(connection);
+        assert!(ledger.opened && ledger.closed.is_none(), "released after the end");
+        assert!(ledger.partial.is_empty() && !ledger.relaying, "released within a message");
+        assert!(!ledger.backlogged && !ledger.terminated, "released, and not quiet");
+        // Another connection begins where it goes on.
+        (ledger.opened, ledger.id, ledger.policy) = (false, None, None);
+        ledger.epoch += 1;
+        Some(Box::new(Told::new(number)))
     }
 
     fn error(&mut self, connection: &mut Connection<'_, Told>, cause: &Cause) {

@@ -16,6 +16,8 @@ pub(crate) struct Client {
     /// Its place in the books.
     pub(crate) number: usize,
     pub(crate) stage: Stage,
+    /// It came by another server, and may have been there since.
+    pub(crate) is_guest: bool,
     offer: Option<Offer>,
     /// Of its request, what has not been sent.
     pub(crate) unsent: Vec<u8>,
@@ -62,13 +64,23 @@ impl Client {
         address: IpAddr,
         offer: Option<Offer>,
     ) -> Self {
+        Self::on(simulation, offer, |simulation| simulation.connect_from(address))
+    }
+
+    /// As `connect`, on a connection that is made by `connect`.
+    pub(crate) fn on(
+        simulation: &mut Simulation<Books>,
+        offer: Option<Offer>,
+        connect: impl FnOnce(&mut Simulation<Books>) -> Peer,
+    ) -> Self {
         let books = simulation.handler();
         let number = books.ledgers.len();
         books.ledgers.push(Default::default());
         let size_min = usize::from(books.talk > 0);
         let workspace = Workspace::new(Limits::default()).with_masking_keys(|| [9, 8, 7, 6]);
         let mut client = Self {
-            peer: simulation.connect_from(address),
+            peer: connect(simulation),
+            is_guest: false,
             number,
             stage: Stage::Asking,
             offer,
@@ -98,6 +110,11 @@ impl Client {
         let request = std::mem::take(&mut client.unsent);
         simulation.send(client.peer, &request);
         client
+    }
+
+    /// Whether it waits for the answer to all of its request.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.stage == Stage::Asking && self.unsent.is_empty()
     }
 
     fn with_request<T>(&self, act: impl FnOnce(&ClientRequest<'_>) -> T) -> T {
@@ -163,7 +180,7 @@ impl Client {
         let status = str::from_utf8(&self.head[9..12]).unwrap().parse().unwrap();
         self.status = Some(status);
         if status != 101 {
-            assert!([400, 403, 408, 426, 503].contains(&status), "{status}");
+            assert!([400, 403, 408, 426, 500, 503].contains(&status), "{status}");
             let says_when = self.head.windows(RETRY_AFTER.len()).any(|it| it == RETRY_AFTER);
             assert_eq!(says_when, status == 503, "who is turned away may come back");
             if self.stage == Stage::Asking {

@@ -15,6 +15,9 @@ const SLICE: usize = 128;
 /// So many that a message for all of them takes three turns.
 const COUNT: usize = 300;
 
+/// Recipients of the mail that one turn reads, beside those of the last two.
+const RECIPIENTS: usize = 65_536;
+
 /// A server, and clients that have been welcomed and have subscribed with two patterns.
 fn crowd() -> (Simulation<Books>, Vec<Client>) {
     let config = Config { buffers: 512, ping_interval: None, ..Config::default() };
@@ -75,4 +78,49 @@ fn nobody_waits_for_a_message_for_many() {
     assert!(!reached[0].contains(&last) && reached[1].contains(&last));
     let expected = ["for all".into(), question];
     assert!(clients[last].got.ends_with(&expected), "{:?}", clients[last].got);
+}
+
+#[test]
+fn much_mail_is_read_in_several_turns() {
+    let (mut simulation, mut clients) = crowd();
+    let before = simulation.stats().deliveries;
+    let count = 3 * RECIPIENTS / COUNT;
+    let expected: Vec<OwnedMessage> =
+        (0..count).map(|number| format!("number {number}").into()).collect();
+    let handle = simulation.handle();
+    for (number, message) in expected.iter().enumerate() {
+        // In no row to the same topic, which would reach everybody as one.
+        handle.publish(["a.b", "b"][number % 2], message.clone()).unwrap();
+    }
+    let mut delivered = 0;
+    for _ in 0..3 {
+        simulation.turn().unwrap();
+        let now = usize::try_from(simulation.stats().deliveries - before).unwrap();
+        let (turn, all) = (now - delivered, count * COUNT);
+        assert!(turn >= RECIPIENTS || now == all, "{turn} of {all} in a turn");
+        assert!(turn < RECIPIENTS + 2 * COUNT, "{turn} in a turn");
+        delivered = now;
+    }
+    assert_eq!(delivered, count * COUNT);
+    simulation.run(40).unwrap();
+    assert_eq!(received(&mut simulation, &mut clients), COUNT * (1 + count));
+    for client in &clients {
+        assert!(client.got.ends_with(&expected), "in the order in which they were published");
+    }
+}
+
+#[test]
+fn mail_before_a_stop_is_read_whole() {
+    let (mut simulation, mut clients) = crowd();
+    let before = simulation.stats().deliveries;
+    let count = 2 * RECIPIENTS / COUNT;
+    let handle = simulation.handle();
+    for number in 0..count {
+        handle.publish(["a.b", "b"][number % 2], "before the end").unwrap();
+    }
+    handle.stop();
+    simulation.turn().unwrap();
+    assert_eq!(simulation.stats().deliveries - before, (count * COUNT) as u64);
+    simulation.run(2000).unwrap();
+    assert_eq!(received(&mut simulation, &mut clients), COUNT * (1 + count));
 }

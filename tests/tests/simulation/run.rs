@@ -7,7 +7,8 @@ use std::time::Duration;
 use ringwire::simulation::{Faults, Simulation};
 use ringwire::topic::{Pattern, RetainedLimits, TopicLimits};
 use ringwire::{
-    Compression, Config, ConnectionId, HandleError, Limits, OwnedMessage, SlowConsumer,
+    Compression, Config, ConnectionId, HandleError, HandshakeLimits, Limits, OwnedMessage,
+    SlowConsumer,
 };
 use ringwire_protocol::deflate::Offer;
 
@@ -16,6 +17,7 @@ use crate::chance::Chance;
 use crate::check::{Missing, check, check_end, check_stats, dropped_at_once, missing, notices};
 use crate::client::{Client, Stage};
 use crate::door::Door;
+use crate::host::Host;
 use crate::topics::Mail;
 
 /// A simulation, who takes part in it, and the chance that decides.
@@ -34,6 +36,9 @@ pub(crate) struct Run {
     gone_missing: u64,
     gone_told: u64,
     door: Door,
+    host: Host,
+    /// Nobody comes or goes by another server but who has to.
+    hurries: bool,
     /// Turns in which clients act. Some runs end earlier than others.
     turns: Range<usize>,
     /// Clients at the same time.
@@ -51,6 +56,11 @@ pub(crate) struct Tally {
     pub(crate) messages: u64,
     pub(crate) deliveries: u64,
     pub(crate) turns: u64,
+    pub(crate) adopted: u64,
+    pub(crate) released: u64,
+    /// Decisions that were put off and made in time, and those that came too late.
+    pub(crate) decided: u64,
+    pub(crate) late: u64,
 }
 
 const TURNS: usize = 300;
@@ -67,6 +77,8 @@ impl Run {
         let mischief = chance.of(&[0, 0, 3, 15]);
         let mut books = Books::new(&config, mischief, Chance::new(!seed));
         books.talk = chance.of(&[0, 10, 60]);
+        books.deferrals.percent = chance.of(&[0, 0, 0, 30, 100]);
+        books.deferrals.pace = chance.of(&[2, 10, 40]);
         books.joins = if books.talk > 0 { chance.of(&[&[], &["a.*", "*.b"], &[">"]]) } else { &[] };
         Self::with(seed, faults, config, books, chance)
     }
@@ -83,6 +95,7 @@ impl Run {
         };
         let mut books = Books::new(&config, 0, Chance::new(!seed));
         (books.talk, books.joins) = (5, &["a.*", ">"]);
+        books.deferrals.percent = 20;
         let mut run = Self::with(seed, faults, config, books, chance);
         for _ in 0..CROWD {
             run.connect();
@@ -98,6 +111,8 @@ impl Run {
         let mut simulation = Simulation::new(seed, config.clone(), faults, books).unwrap();
         simulation.handler().handle = Some(simulation.handle());
         let (clients, tally, door) = (Vec::new(), Tally::default(), Door::new(&config));
+        let outcomes = simulation.handler().outcomes.clone();
+        let host = Host::new(&config, outcomes);
         Self {
             seed,
             simulation,
@@ -110,6 +125,8 @@ impl Run {
             gone_missing: 0,
             gone_told: 0,
             door,
+            host,
+            hurries: false,
             turns: 0..TURNS,
             clients_max: CLIENTS_MAX,
             settled: false,
@@ -133,6 +150,7 @@ impl Run {
             if self.chance.once_in(10) {
                 self.reach_in();
             }
+            self.decide();
             assert!(self.turn(), "the server has ended");
         }
         if !stops_early {
@@ -147,6 +165,9 @@ impl Run {
         self.tally.messages = stats.messages_received + stats.messages_sent;
         self.tally.deliveries = stats.deliveries;
         self.tally.turns = stats.turns;
+        (self.tally.adopted, self.tally.released) = (stats.adopted, stats.released);
+        let counts = self.simulation.handler().deferrals.counts;
+        (self.tally.decided, self.tally.late) = (counts.decided, counts.late);
         self.tally
     }
 
@@ -164,23 +185,42 @@ impl Run {
             ..Offer::default()
         });
         let address = address(self.chance.below(4));
-        let mut client = Client::connect(&mut self.simulation, address, offer);
+        let mut client = if self.chance.once_in(3) {
+            let connect = |it: &mut Simulation<Books>| it.connect_elsewhere(address);
+            let mut guest = Client::on(&mut self.simulation, offer, connect);
+            guest.is_guest = true;
+            self.host.welcome(guest.number, guest.peer);
+            guest
+        } else {
+            Client::connect(&mut self.simulation, address, offer)
+        };
         client.begin(&mut self.simulation, &mut self.chance);
         self.clients.push(client);
     }
 
+    /// Somebody decides about requests that were put off, now and then.
+    fn decide(&mut self) {
+        let deferrals = &mut self.simulation.handler().deferrals;
+        deferrals.decide_some(&mut self.chance);
+    }
+
     /// One turn, and what it has brought to each client. `false`: the server has ended.
     fn turn(&mut self) -> bool {
+        self.hand_over();
         let serves = self.simulation.turn_with(Books::read_mail).unwrap();
         check_stats(&mut self.simulation);
+        let deciding = self.simulation.deciding();
+        self.simulation.handler().deferrals.check(deciding);
         self.door.check(self.simulation.elapsed(), self.simulation.handler().totals.asked);
         let Self { simulation, clients, gone, gone_missing, gone_told, .. } = self;
+        let lost_peers = self.faults.lost_peers;
         clients.retain_mut(|client| {
             client.pump(simulation);
             let has_closed = simulation.has_closed(client.peer);
             if has_closed {
                 let ledger = std::mem::take(&mut simulation.handler().ledgers[client.number]);
                 check_end(client, &ledger);
+                simulation.handler().deferrals.check_end(client, lost_peers > 0);
                 *gone_missing += missing(client, &ledger).all;
                 *gone_told += notices(client);
                 gone.extend(ledger.id.map(|id| (client.number, id)));
@@ -188,6 +228,22 @@ impl Run {
             !has_closed
         });
         serves
+    }
+
+    /// The other server does what it can.
+    fn hand_over(&mut self) {
+        let Self { simulation, clients, host, chance, hurries, .. } = self;
+        let books = simulation.handler();
+        books.is_silent = false;
+        host.asked += std::mem::take(&mut books.asked);
+        let peers = |number| {
+            let mut all = clients.iter();
+            all.find(|client| client.number == number).map(|client| client.peer)
+        };
+        host.act(simulation, chance, peers, *hurries);
+        for client in clients {
+            client.is_guest |= host.has_seen(client.number);
+        }
     }
 
     /// Another thread sends a message, or many, or closes a connection that may be no more.
@@ -224,6 +280,14 @@ impl Run {
                 }
                 4 => (handle.pause(id), Mail::Other),
                 5 => (handle.resume(id), Mail::Other),
+                14..20 => {
+                    let outcomes = books.outcomes.clone();
+                    let asked = handle.release(id, move |outcome| {
+                        outcomes.lock().unwrap().push((number, outcome));
+                    });
+                    self.host.asked += usize::from(asked.is_ok());
+                    (asked, Mail::HandOver)
+                }
                 6..12 if books.talk > 0 => {
                     books.publish_outside();
                     continue;
@@ -244,8 +308,10 @@ impl Run {
             self.simulation.send(client.peer, &unsent);
         }
         // No more mischief and no more talk, or there would be no end.
+        self.hurries = true;
         let books = self.simulation.handler();
         (books.mischief, books.talk) = (0, 0);
+        books.deferrals.decide_all();
         let ids = self.clients.iter().map(|client| client.number);
         let ids: Vec<usize> = ids.collect();
         for number in ids {
@@ -321,7 +387,7 @@ impl Run {
                 ));
             }
         }
-        let is_read = self.simulation.handler().topics.is_read();
+        let is_read = self.simulation.handler().topics.is_read() && self.host.is_empty();
         (!is_read || !self.simulation.is_quiet()).then(|| "something is under way".to_owned())
     }
 
@@ -370,6 +436,7 @@ impl Run {
     fn stop(&mut self) {
         let handle = self.simulation.handle();
         let before = self.simulation.elapsed();
+        self.simulation.handler().deferrals.begin_stop();
         match self.chance.below(3) {
             0 => handle.stop_now(),
             1 => {
@@ -395,6 +462,7 @@ impl Run {
                 // Whoever reads in trickles keeps the loop from sleeping.
                 self.simulation.pass(Duration::from_millis(1));
             }
+            self.decide();
             self.stopped = !self.turn();
         }
         assert!(self.stopped, "the server does not end");
@@ -403,13 +471,19 @@ impl Run {
             assert!(self.simulation.elapsed() - before < longest, "a stop takes too long");
         }
         assert_eq!(self.simulation.connections(), 0);
+        self.host.end(&mut self.simulation);
         for client in &mut self.clients {
-            assert!(self.simulation.has_ended(client.peer), "a peer was forgotten");
+            // Who came by mail that was not read goes with the mailbox.
+            let is_in_mail = client.is_guest && !self.simulation.has(client.peer);
+            let has_ended = self.simulation.has_ended(client.peer);
+            assert!(has_ended || is_in_mail, "a peer was forgotten");
             client.pump(&mut self.simulation);
             check_end(client, &self.simulation.handler().ledgers[client.number]);
         }
+        self.simulation.handler().deferrals.decide_all();
         let totals = self.simulation.handler().totals;
-        assert_eq!(totals.opened, totals.closed, "each connection that opens closes");
+        let over = totals.closed + totals.released;
+        assert_eq!(totals.opened, over, "each connection that opens closes");
         self.check_losses();
     }
 }
@@ -470,6 +544,12 @@ fn config_served(chance: &mut Chance) -> Config {
         buffer_size: chance.of(&[64, 100, 300]),
         // Three small messages, so that a busy connection waits for its next turn.
         turn_size_max: chance.of(&[1, 3 * 256, 1 << 20]),
+        // Hardly more than a request has, so that who sends more before the answer is read no more.
+        handshake: HandshakeLimits {
+            head_size_max: chance.of(&[500, 8192]),
+            ..HandshakeLimits::default()
+        },
+        upgrade_timeout: chance.of(&[30, 300, 10_000].map(Duration::from_millis)),
         limits: Limits { message_size_max: 20_000, ..Limits::default() },
         outbox_low: outbox_high / chance.of(&[1, 10, 1000]),
         outbox_high,
@@ -484,7 +564,8 @@ fn config_served(chance: &mut Chance) -> Config {
             ..RetainedLimits::default()
         },
         mailbox_size: chance.of(&[1, 7, 1000]),
-        mailbox_bytes_max: chance.of(&[10_000, Config::default().mailbox_bytes_max]),
+        // What a host may have read fits into the smaller one as well.
+        mailbox_bytes_max: chance.of(&[20_000, Config::default().mailbox_bytes_max]),
         topics: TopicLimits {
             subscriptions_max: chance.of(&[1, 3, 1024]),
             patterns_max: chance.of(&[2, 6, 65_536]),

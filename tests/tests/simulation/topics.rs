@@ -25,8 +25,7 @@ pub(crate) const KEYS: [&str; 4] = ["", "", "k", "l"];
 /// The table, by the numbers of the clients.
 pub(crate) struct Topics {
     limits: TopicLimits,
-    /// With the policy of each subscription that has one.
-    subscribed: BTreeMap<usize, BTreeMap<&'static str, Option<SlowConsumer>>>,
+    subscribed: BTreeMap<usize, BTreeMap<&'static str, How>>,
     /// The last values.
     retained: BTreeMap<Name, OwnedMessage>,
     retained_max: usize,
@@ -44,6 +43,13 @@ pub(crate) struct Topics {
     expected: Vec<usize>,
     counted: Arc<Mutex<Vec<usize>>>,
     pub(crate) counts: Counts,
+}
+
+/// How something is subscribed.
+struct How {
+    policy: Option<SlowConsumer>,
+    /// Whether it has begun with the last values.
+    has_last_values: bool,
 }
 
 /// What the statistics must say as well.
@@ -64,6 +70,8 @@ pub(crate) enum Mail {
     Count(&'static str),
     /// What sends nothing.
     Other,
+    /// A connection that comes or is to go, of whose handler something may be heard.
+    HandOver,
 }
 
 /// A message for whoever has subscribed its topic when it is read.
@@ -119,7 +127,7 @@ impl Topics {
         let patterns = self.pattern_count();
         let own = self.subscribed.entry(client).or_default();
         if let Some(known) = own.get_mut(pattern) {
-            *known = policy;
+            known.policy = policy;
             return Ok(false);
         }
         if own.len() >= self.limits.subscriptions_max {
@@ -128,7 +136,7 @@ impl Topics {
         if !is_known && patterns >= self.limits.patterns_max {
             return Err(SubscribeError::TooManyPatterns);
         }
-        own.insert(pattern, policy);
+        own.insert(pattern, How { policy, has_last_values: false });
         Ok(true)
     }
 
@@ -147,13 +155,16 @@ impl Topics {
         self.subscribed.values().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>().len()
     }
 
+    /// The patterns that bring somebody this topic; none where they are too many.
+    fn found(&self, topic: &str) -> BTreeSet<&'static str> {
+        let subscribed = self.subscribed.values().flat_map(BTreeMap::keys);
+        let found: BTreeSet<_> = subscribed.copied().filter(|it| matches(it, topic)).collect();
+        if found.len() > self.limits.matches_max { BTreeSet::new() } else { found }
+    }
+
     /// Whom a message to this topic reaches.
     pub(crate) fn subscribers(&self, topic: &str) -> Vec<usize> {
-        let subscribed = self.subscribed.values().flat_map(BTreeMap::keys);
-        let found: BTreeSet<&str> = subscribed.copied().filter(|it| matches(it, topic)).collect();
-        if found.len() > self.limits.matches_max {
-            return Vec::new();
-        }
+        let found = self.found(topic);
         let subscribed = self.subscribed.iter();
         let reached = subscribed.filter(|(_, own)| own.keys().any(|it| found.contains(it)));
         reached.map(|(client, _)| *client).collect()
@@ -163,7 +174,7 @@ impl Topics {
     pub(crate) fn policy(&self, client: usize, topic: &str) -> Option<SlowConsumer> {
         let own = self.subscribed.get(&client).into_iter().flatten();
         let matching = own.filter(|(pattern, _)| matches(pattern, topic));
-        matching.min_by_key(|(pattern, _)| specialty(pattern)).and_then(|(_, policy)| *policy)
+        matching.min_by_key(|(pattern, _)| specialty(pattern)).and_then(|(_, how)| how.policy)
     }
 
     /// The last value of a topic and key.
@@ -171,10 +182,24 @@ impl Topics {
         self.retained.get(&name)
     }
 
-    /// The last values that match, in the order in which a snapshot has them.
-    pub(crate) fn snapshot(&self, pattern: &str) -> Vec<OwnedMessage> {
-        let values = self.retained.iter().filter(|((topic, _), _)| matches(pattern, topic));
+    /// The last values that match and that the client was not given for another pattern, in the
+    /// order in which a snapshot has them.
+    pub(crate) fn snapshot(&self, client: usize, pattern: &str) -> Vec<OwnedMessage> {
+        let values = self.retained.iter().filter(|((topic, _), _)| {
+            matches(pattern, topic) && !self.has_last_values(client, topic)
+        });
         values.map(|(_, value)| value.clone()).collect()
+    }
+
+    /// A client has been sent the last values of a pattern.
+    pub(crate) fn note_snapshot(&mut self, client: usize, pattern: &str) {
+        let own = self.subscribed.get_mut(&client).unwrap();
+        own.get_mut(pattern).unwrap().has_last_values = true;
+    }
+
+    fn has_last_values(&self, client: usize, topic: &str) -> bool {
+        let (found, own) = (self.found(topic), &self.subscribed[&client]);
+        own.iter().any(|(pattern, how)| how.has_last_values && found.contains(pattern))
     }
 
     /// A post is the last value from now on, unless there are too many.
@@ -199,6 +224,11 @@ impl Topics {
         } else {
             assert!(is_full || !self.has_room, "the mailbox is not full");
         }
+    }
+
+    /// Whether somebody comes or goes by the mail that has not been read.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.mail.iter().any(|mail| matches!(mail, Mail::HandOver))
     }
 
     /// Takes note of an answer.
@@ -240,7 +270,7 @@ impl Topics {
                     sent.extend(clients.into_iter().map(|client| (client, message.clone(), None)));
                 }
                 Mail::Count(topic) => self.expected.push(self.subscribers(topic).len()),
-                Mail::Other => {}
+                Mail::Other | Mail::HandOver => {}
             }
         }
         sent

@@ -32,11 +32,17 @@ impl Journal {
             Completion::Received { key, result, more } => {
                 self.note(now, format_args!("  received {key:?} {result:?}, more {more}"));
             }
+            Completion::Filled { key, result, .. } => {
+                self.note(now, format_args!("  filled {key:?} {result:?}"));
+            }
             Completion::Sent { key, result, bytes } => {
                 let size = bytes.len();
                 self.note(now, format_args!("  sent {key:?} {result:?} of a buffer of {size}"));
             }
             Completion::Cancelled { key } => self.note(now, format_args!("  cancelled {key:?}")),
+            Completion::Refused { result } => {
+                self.note(now, format_args!("  refused {result:?}"));
+            }
             Completion::Woken => self.note(now, format_args!("  woken")),
         }
     }

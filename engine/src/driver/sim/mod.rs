@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use crate::mailbox::Wake;
 use crate::timer::Time;
 
 mod faults;
+mod host;
 mod journal;
 mod progress;
 mod random;
@@ -88,8 +90,24 @@ impl Driver for Sim {
         self.world.borrow_mut().refuse()
     }
 
+    fn adopt(&mut self, socket: OwnedFd) -> io::Result<Descriptor> {
+        self.world.borrow_mut().adopt(socket)
+    }
+
+    fn release(&mut self, descriptor: Descriptor) -> OwnedFd {
+        self.world.borrow_mut().release(descriptor)
+    }
+
     fn receive(&mut self, key: Key, descriptor: Descriptor) {
         self.world.borrow_mut().receive(key, descriptor);
+    }
+
+    fn receive_once(&mut self, key: Key, descriptor: Descriptor) {
+        self.world.borrow_mut().receive_once(key, descriptor);
+    }
+
+    fn fill(&mut self, key: Key, descriptor: Descriptor, buffer: Vec<u8>, size: usize) {
+        self.world.borrow_mut().fill(key, descriptor, buffer, size);
     }
 
     fn receive_cancel(&mut self, key: Key) {

@@ -21,6 +21,7 @@ impl World {
     pub(crate) fn progress(&mut self, into: &mut Vec<Completion>) {
         self.held = false;
         self.progress_accept();
+        self.progress_refuse();
         let mut by_socket: Vec<VecDeque<Completion>> = Vec::new();
         for index in 0..self.sockets.len() {
             if self.sockets[index].closed {
@@ -73,6 +74,10 @@ impl World {
                     let socket = self.sockets.iter_mut().find(named(*key));
                     socket.into_iter().for_each(|socket| socket.untold.receive &= more);
                 }
+                Completion::Filled { key, .. } => {
+                    let socket = self.sockets.iter_mut().find(named(*key));
+                    socket.into_iter().for_each(|socket| socket.untold.receive = false);
+                }
                 Completion::Sent { key, .. } => {
                     let socket = self.sockets.iter_mut().find(named(*key));
                     socket.into_iter().for_each(|socket| socket.untold.send = false);
@@ -81,6 +86,7 @@ impl World {
                     let socket = self.sockets.iter_mut().find(named(*key));
                     socket.into_iter().for_each(|socket| socket.untold.cancel = false);
                 }
+                Completion::Refused { .. } => self.refuse_untold = false,
                 Completion::Woken => {}
             }
             into.push(completion);
@@ -115,6 +121,28 @@ impl World {
         }
     }
 
+    /// Who waits longest is ended, unless chance has the whole system run out of files.
+    fn progress_refuse(&mut self) {
+        if !self.refuse_armed {
+            return;
+        }
+        if self.random.chance(self.faults.delays) {
+            self.held = true;
+            return;
+        }
+        self.refuse_armed = false;
+        let result = if self.random.chance(self.faults.descriptors_exhausted) {
+            Err(Fault::DescriptorsExhausted)
+        } else if let Some(descriptor) = self.backlog.pop_front() {
+            self.close(descriptor);
+            Ok(())
+        } else {
+            // Accepting has been stopped meanwhile.
+            Err(Fault::Cancelled)
+        };
+        self.queue.push_back(Completion::Refused { result });
+    }
+
     /// A peer that reads in trickles makes room for a little.
     fn widen(&mut self, index: usize) {
         let Self { random, sockets, held, .. } = self;
@@ -145,6 +173,19 @@ impl World {
         } else {
             None
         };
+        if let Some((mut buffer, size)) = socket.fill.take() {
+            socket.receive = false;
+            let mut size = socket.inbound.len().min(size);
+            if size > 0 && random.chance(faults.short) {
+                size = 1 + random.below(size);
+            }
+            let result = fault.map_or(Ok(size), Err);
+            if result.is_ok() {
+                buffer.extend(socket.inbound.drain(..size));
+            }
+            into.push_back(Completion::Filled { key, result, buffer });
+            return;
+        }
         if let Some(fault) = fault {
             socket.receive = false;
             into.push_back(Completion::Received { key, result: Err(fault), more: false });
@@ -168,7 +209,7 @@ impl World {
         }
         let copied = socket.inbound.read_exact(&mut buffer[..size]);
         copied.expect("so many bytes are there");
-        let more = !random.chance(faults.ended_multishots);
+        let more = !socket.once && !random.chance(faults.ended_multishots);
         if !more {
             socket.receive = false;
         }
@@ -215,8 +256,13 @@ impl World {
         }
         socket.cancel = false;
         if std::mem::take(&mut socket.receive) {
-            let result = Err(Fault::Cancelled);
-            into.push_back(Completion::Received { key, result, more: false });
+            into.push_back(match socket.fill.take() {
+                Some((buffer, _)) => {
+                    let result = Err(Fault::Cancelled);
+                    Completion::Filled { key, result, buffer }
+                }
+                None => Completion::Received { key, result: Err(Fault::Cancelled), more: false },
+            });
         }
         into.push_back(Completion::Cancelled { key });
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 
 use crate::driver::{Bytes, Key};
 
@@ -27,17 +28,23 @@ pub(crate) struct Socket {
     /// The descriptor has been closed.
     pub(crate) closed: bool,
     /// The engine has been given the descriptor.
-    pub(super) accepted: bool,
+    pub(crate) accepted: bool,
     /// Both directions have been shut down.
     pub(super) shut: bool,
-    /// Whose it is, once something has been received.
+    /// Whose it is, once something has been received or sent.
     pub(super) key: Option<Key>,
     /// Armed.
     pub(super) receive: bool,
+    /// It ends with the first piece.
+    pub(super) once: bool,
+    /// What it is to fill, and with how much, where it does not use the ring's buffers.
+    pub(super) fill: Option<(Vec<u8>, usize)>,
     /// To be cancelled.
     pub(super) cancel: bool,
     pub(super) send: Option<Flight>,
     pub(super) untold: Untold,
+    /// What stands for it above the seam, while the engine has it from another server.
+    pub(super) pledge: Option<OwnedFd>,
 }
 
 /// A send.
@@ -73,9 +80,12 @@ impl Socket {
             shut: false,
             key: None,
             receive: false,
+            once: false,
+            fill: None,
             cancel: false,
             send: None,
             untold: Untold { receive: false, send: false, cancel: false },
+            pledge: None,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What a simulated ring works on: sockets with a peer at their other end, a backlog, buffers.
 //! What the engine must not do is asserted here; what chance makes of it is in `progress`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
+use crate::driver::memory::{Memory, Piece};
 use crate::driver::sim::faults::Faults;
 use crate::driver::sim::journal::Journal;
 use crate::driver::sim::random::Random;
@@ -25,6 +26,10 @@ pub(crate) struct World {
     pub(super) accept_stopped: bool,
     /// The engine has not been told that accepting has ended.
     pub(super) accept_untold: bool,
+    /// A peer is to be refused.
+    pub(super) refuse_armed: bool,
+    /// The engine has not been told what became of it.
+    pub(super) refuse_untold: bool,
     /// Accepts to come that find no descriptor.
     pub(super) accept_failures: usize,
     /// Something could have completed, and chance put it off: time must not jump over it.
@@ -32,8 +37,10 @@ pub(crate) struct World {
     /// What has completed and is not delivered yet.
     pub(super) queue: VecDeque<Completion>,
     /// The buffers that nobody has.
-    pub(super) buffers: Vec<(u16, Box<[u8]>)>,
+    pub(super) buffers: Vec<(u16, Piece)>,
     buffer_count: usize,
+    /// The sockets that other servers have, by what stands for them above the seam.
+    pub(super) pledges: HashMap<i32, Descriptor>,
 }
 
 impl World {
@@ -48,11 +55,14 @@ impl World {
             accept_armed: false,
             accept_stopped: false,
             accept_untold: false,
+            refuse_armed: false,
+            refuse_untold: false,
             accept_failures: 0,
             held: false,
             queue: VecDeque::new(),
-            buffers: (0..buffers).map(|id| (id, vec![0; buffer_size].into())).collect(),
+            buffers: (0..buffers).zip(Memory::new(buffers, buffer_size).1).collect(),
             buffer_count: usize::from(buffers),
+            pledges: HashMap::new(),
         }
     }
 
@@ -86,7 +96,9 @@ impl World {
     pub(crate) fn is_quiet(&self) -> bool {
         let is_busy =
             |socket: &Socket| socket.reset || !socket.inbound.is_empty() || socket.send.is_some();
-        self.queue.is_empty() && !self.sockets.iter().any(|it| !it.closed && is_busy(it))
+        self.queue.is_empty()
+            && !self.refuse_armed
+            && !self.sockets.iter().any(|it| !it.closed && is_busy(it))
     }
 
     /// Bytes that were allocated for what the engine has sent and not been told the end of.
@@ -108,7 +120,7 @@ impl World {
         })
     }
 
-    fn open(&mut self, descriptor: Descriptor) -> &mut Socket {
+    pub(super) fn open(&mut self, descriptor: Descriptor) -> &mut Socket {
         let index = usize::try_from(descriptor.0).unwrap_or(usize::MAX);
         let socket = &mut self.sockets[index];
         assert!(!socket.closed, "an operation on {descriptor:?}, which is closed");
@@ -118,6 +130,7 @@ impl World {
     pub(crate) fn accept(&mut self) {
         self.journal.note(self.now, format_args!("accept"));
         assert!(!self.accept_untold, "a second accept");
+        assert!(!self.refuse_untold, "an accept while a peer is being refused");
         self.accept_armed = !self.accept_stopped;
         self.accept_untold = self.accept_armed;
     }
@@ -128,6 +141,23 @@ impl World {
         assert!(!socket.untold.receive, "a second receive on {descriptor:?}");
         assert!(!socket.untold.cancel, "a receive that a cancellation under way would end");
         (socket.key, socket.receive, socket.untold.receive) = (Some(key), true, true);
+        socket.once = false;
+    }
+
+    pub(crate) fn receive_once(&mut self, key: Key, descriptor: Descriptor) {
+        self.receive(key, descriptor);
+        self.open(descriptor).once = true;
+    }
+
+    pub(crate) fn fill(&mut self, key: Key, descriptor: Descriptor, buffer: Vec<u8>, size: usize) {
+        let room = buffer.capacity() - buffer.len();
+        assert!(
+            0 < size && size <= room,
+            "a receive of {size} bytes where there is room for {room}"
+        );
+        self.receive(key, descriptor);
+        let socket = self.open(descriptor);
+        (socket.once, socket.fill) = (true, Some((buffer, size)));
     }
 
     pub(crate) fn receive_cancel(&mut self, key: Key) {
@@ -147,7 +177,7 @@ impl World {
         assert!(!socket.untold.send, "a second send on {descriptor:?}");
         assert!(!socket.ended, "a send after the end of the stream");
         socket.send = Some(Flight { key, bytes, from });
-        socket.untold.send = true;
+        (socket.key, socket.untold.send) = (Some(key), true);
     }
 
     pub(crate) fn shutdown(&mut self, descriptor: Descriptor, both: bool) {
@@ -164,14 +194,14 @@ impl World {
         assert!(!receive, "{descriptor:?} is closed with a receive in flight");
         assert!(!cancel, "{descriptor:?} is closed with a cancel in flight");
         assert!(!send, "{descriptor:?} is closed with a send in flight");
-        (socket.closed, socket.ended) = (true, true);
+        (socket.closed, socket.ended, socket.pledge) = (true, true, None);
     }
 
     /// Asserts nothing: it is called when a worker is dropped, which may be after a panic.
     pub(crate) fn abandon(&mut self, descriptor: Descriptor) {
         let index = usize::try_from(descriptor.0).unwrap_or(usize::MAX);
         if let Some(socket) = self.sockets.get_mut(index) {
-            (socket.closed, socket.ended) = (true, true);
+            (socket.closed, socket.ended, socket.pledge) = (true, true, None);
         }
     }
 
@@ -193,10 +223,13 @@ impl World {
         waiting
     }
 
-    /// Takes one peer off the backlog and ends it.
+    /// Begins to take one peer off the backlog and to end it.
     pub(crate) fn refuse(&mut self) -> bool {
-        let Some(descriptor) = self.backlog.pop_front() else { return false };
-        self.close(descriptor);
-        true
+        self.journal.note(self.now, format_args!("refuse"));
+        assert!(!self.accept_untold, "a peer is refused while others are accepted");
+        assert!(!self.refuse_untold, "a second refusal");
+        self.refuse_armed = !self.backlog.is_empty();
+        self.refuse_untold = self.refuse_armed;
+        self.refuse_armed
     }
 }

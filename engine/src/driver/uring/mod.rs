@@ -4,36 +4,43 @@
 
 #![expect(unsafe_code, reason = "submissions name memory and descriptors to the kernel")]
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::hint;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use io_uring::types::{CancelBuilder, Fd, Napi, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, DestinationSlot, Fd, Fixed, Napi, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::net::SendFlags;
 
-use super::{Bytes, Completion, Descriptor, Driver, Fault, Key, Lease, Operation, Shutdown, Token};
+use super::acceptor::Acceptor;
+use super::flights::Flights;
+use super::{
+    BufferPool, Bytes, Completion, Descriptor, Driver, FILL_SIZE_MAX, Fault, Key, Lease, Listening,
+    SEND_SIZE_MAX, Shutdown, Step,
+};
 use crate::mailbox::Wake;
+use crate::refusal::RingFeature;
 use crate::timer::Time;
-use acceptor::Acceptor;
 use buffers::Buffers;
-use flights::{Flight, Flights};
+use setup::Sleep;
+use token::{Operation, Token};
 
-mod acceptor;
 mod buffers;
-mod flights;
 mod preflight;
 mod setup;
+mod token;
 
-pub(crate) use setup::Step;
+pub(crate) use setup::lacks;
 
-/// Bytes that one send asks the kernel to take: the result is a signed 32-bit number.
-const SEND_SIZE_MAX: usize = 1 << 30;
+/// How long taking a peer off the backlog may take who waits there: as long as to see nobody.
+static REFUSE_TIMEOUT: Timespec = Timespec::new().nsec(1_000_000);
 
 /// How long tearing down waits for the kernel to let go of what is in flight.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,7 +54,9 @@ pub(crate) struct Uring {
     // Dropped first, before the memory that it reads.
     ring: IoUring,
     buffers: Buffers,
-    flights: Flights,
+    flights: Flights<Flight>,
+    /// The buffers that the kernel fills. A connection has one at most.
+    fills: HashMap<Key, Vec<u8>>,
     acceptor: Acceptor,
     waker: Arc<Eventfd>,
     /// What did not fit the submission queue while the kernel would not take more.
@@ -59,6 +68,14 @@ pub(crate) struct Uring {
     enters: u64,
     start: Instant,
     now: Time,
+    /// What the ring has to go without.
+    lacks: Vec<RingFeature>,
+}
+
+/// One send.
+struct Flight {
+    key: Key,
+    bytes: Bytes,
 }
 
 /// Wakes the worker: a write completes the ring's poll.
@@ -71,26 +88,43 @@ impl Wake for Eventfd {
     }
 }
 
-/// The size and number of the receive buffers of one ring.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BufferPool {
-    /// A power of two, at most 2^15.
-    pub(crate) count: u16,
-    /// Bytes of each.
-    pub(crate) size: usize,
-}
-
 impl Uring {
-    /// A ring that works, on the calling thread, which must be the one that uses it.
-    pub(crate) fn new(listener: TcpListener, pool: BufferPool) -> Result<Self, (Step, io::Error)> {
+    /// A ring that works, on the calling thread, which must be the one that uses it. Without a
+    /// `listener` nobody is accepted.
+    pub(crate) fn new(
+        listener: Option<Listening>,
+        pool: BufferPool,
+    ) -> Result<Self, (Step, io::Error)> {
+        Self::build(listener, pool, Sleep::Ring)
+    }
+
+    /// A ring for a worker that sleeps elsewhere, until the ring's descriptor is readable.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn hosted(
+        listener: Option<Listening>,
+        pool: BufferPool,
+    ) -> Result<Self, (Step, io::Error)> {
+        Self::build(listener, pool, Sleep::Host)
+    }
+
+    fn build(
+        listener: Option<Listening>,
+        pool: BufferPool,
+        sleep: Sleep,
+    ) -> Result<Self, (Step, io::Error)> {
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|errno| (Step::Descriptors, errno.into()))?;
-        let acceptor = Acceptor::new(listener).map_err(|error| (Step::Descriptors, error))?;
-        let ring = setup::ring(2 * u32::from(pool.count)).map_err(|error| (Step::Ring, error))?;
+        let (ring, lacks) =
+            setup::ring(2 * u32::from(pool.count), sleep).map_err(|error| (Step::Ring, error))?;
+        let acceptor = Acceptor::new(listener);
+        // Where an accept is not to wait, the ring has it fail instead.
+        let blocks = acceptor.set_nonblocking(false);
+        blocks.map_err(|errno| (Step::Descriptors, errno.into()))?;
         let mut uring = Self {
             ring,
             buffers: Buffers::new(pool.count, pool.size),
             flights: Flights::default(),
+            fills: HashMap::new(),
             acceptor,
             waker: Arc::new(Eventfd(waker)),
             backlog: Vec::new(),
@@ -99,12 +133,18 @@ impl Uring {
             enters: 0,
             start: Instant::now(),
             now: Time::ZERO,
+            lacks,
         };
         let registered = uring.buffers.register(&uring.ring.submitter());
         registered.map_err(|error| (Step::Buffers, error))?;
         preflight::receive(&mut uring).map_err(|error| (Step::Trial, error))?;
         uring.arm_wake();
         Ok(uring)
+    }
+
+    /// What the ring has to go without.
+    pub(crate) fn lacks(&self) -> &[RingFeature] {
+        &self.lacks
     }
 
     /// Lets a wait poll the network cards of its sockets for so long before it sleeps.
@@ -135,7 +175,8 @@ impl Uring {
     fn push_now(&mut self, entry: &squeue::Entry) -> bool {
         for _ in 0..2 {
             // SAFETY: what the entry names lives until its completion: sends own their bytes in
-            // `flights`, receives use the registered buffers, and nothing else names memory.
+            // `flights`, receives use the registered buffers or one in `fills`, and nothing else
+            // names memory.
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return true;
             }
@@ -162,6 +203,13 @@ impl Uring {
         Time::ZERO.after(self.start.elapsed())
     }
 
+    /// Whether entering would do anything but wait. Deferred work is done by entering only; that
+    /// there is some stands in shared memory, so that looking costs no system call.
+    fn wants_enter(&mut self) -> bool {
+        let submissions = self.ring.submission();
+        !submissions.is_empty() || submissions.taskrun() || submissions.cq_overflow()
+    }
+
     /// Enters the kernel once.
     fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.enters += 1;
@@ -186,12 +234,16 @@ impl Uring {
 
     /// Appends everything that stands in the completion queue.
     fn reap(&mut self, into: &mut Vec<Completion>) {
-        let mut wake_ended = false;
+        let (mut wake_ended, mut refused) = (false, false);
         for entry in self.ring.completion() {
             let token = Token::from_bits(entry.user_data());
             let more = cqueue::more(entry.flags());
             let completion = match token.operation() {
                 Some(Operation::Receive) => received(&mut self.buffers, &entry),
+                Some(Operation::Fill) => {
+                    let Some(buffer) = self.fills.remove(&token.key()) else { continue };
+                    filled(token.key(), buffer, outcome(entry.result()))
+                }
                 Some(Operation::Send) => {
                     let Some(flight) = self.flights.end(token.key().slot) else { continue };
                     let Flight { key, bytes } = flight;
@@ -202,6 +254,11 @@ impl Uring {
                     let result = outcome(entry.result());
                     let result = result.map(|number| Descriptor(number.cast_signed()));
                     Completion::Accepted { result, more }
+                }
+                Some(Operation::Refuse) => {
+                    let result = outcome(entry.result()).map(|_| ());
+                    refused |= result.is_ok();
+                    Completion::Refused { result }
                 }
                 Some(Operation::Cancel) => Completion::Cancelled { key: token.key() },
                 Some(Operation::Wake) => {
@@ -215,6 +272,12 @@ impl Uring {
         }
         if wake_ended {
             self.arm_wake();
+        }
+        if refused {
+            // It is ended with the next enter, and the place is free for the next one.
+            let close = opcode::Close::new(Fixed(setup::REFUSED)).build();
+            let close = close.flags(squeue::Flags::SKIP_SUCCESS);
+            self.push(close, Token::of(Operation::Close));
         }
     }
 }
@@ -234,6 +297,17 @@ fn outcome(result: i32) -> Result<u32, Fault> {
     u32::try_from(result).map_err(|_| Fault::from_errno(-result))
 }
 
+/// What has become of a buffer that the kernel was to fill.
+fn filled(key: Key, mut buffer: Vec<u8>, result: Result<u32, Fault>) -> Completion {
+    let result = result.map(|size| (size as usize).min(buffer.capacity() - buffer.len()));
+    if let Ok(size) = result {
+        // SAFETY: the kernel has written so many bytes behind those that were there, and there was
+        // room for them.
+        unsafe { buffer.set_len(buffer.len() + size) };
+    }
+    Completion::Filled { key, result, buffer }
+}
+
 fn received(buffers: &mut Buffers, entry: &cqueue::Entry) -> Completion {
     let size = outcome(entry.result());
     let lease = match (&size, cqueue::buffer_select(entry.flags())) {
@@ -247,6 +321,9 @@ fn received(buffers: &mut Buffers, entry: &cqueue::Entry) -> Completion {
         }
         (_, None) => None,
     };
+    if matches!(size, Err(Fault::BuffersExhausted)) {
+        buffers.grow();
+    }
     let key = Token::from_bits(entry.user_data()).key();
     Completion::Received { key, result: size.map(|_| lease), more: cqueue::more(entry.flags()) }
 }
@@ -266,28 +343,58 @@ impl Driver for Uring {
     }
 
     fn accept(&mut self) {
-        self.acceptor.restore();
-        if let Some(listener) = self.acceptor.descriptor() {
-            let accept = opcode::AcceptMulti::new(Fd(listener)).flags(libc::SOCK_CLOEXEC);
-            self.push(accept.build(), Token::of(Operation::Accept));
-        }
+        let Some(listener) = self.acceptor.descriptor().map(Fd) else { return };
+        let accept = if self.acceptor.is_shared() {
+            // Of those who wait at one socket the kernel wakes the first, and a multishot stays the
+            // first: one worker would have all peers. Who arms anew goes to the end of the queue.
+            let accept = opcode::Accept::new(listener, ptr::null_mut(), ptr::null_mut());
+            accept.flags(libc::SOCK_CLOEXEC).build()
+        } else {
+            opcode::AcceptMulti::new(listener).flags(libc::SOCK_CLOEXEC).build()
+        };
+        self.push(accept, Token::of(Operation::Accept));
     }
 
     fn accept_stop(&mut self) -> Vec<Descriptor> {
-        if self.acceptor.descriptor().is_some() {
-            let accept = Token::of(Operation::Accept).bits();
-            let cancel = opcode::AsyncCancel::new(accept).build();
+        if let Some(listener) = self.acceptor.descriptor() {
+            // Whichever is armed: accepting, or refusing.
+            let cancel = opcode::AsyncCancel2::new(CancelBuilder::fd(Fd(listener)).all()).build();
             // Its own completion says nothing that the end of the accept does not.
             let cancel = cancel.flags(squeue::Flags::SKIP_SUCCESS);
             self.push(cancel, Token::of(Operation::Close));
             // The listener may close only once the kernel no longer polls it.
             let _submitted = self.ring.submit();
         }
-        self.acceptor.stop()
+        let waiting = self.acceptor.stop();
+        waiting.into_iter().map(|peer| Descriptor(peer.into_raw_fd())).collect()
     }
 
     fn accept_refuse(&mut self) -> bool {
-        self.acceptor.refuse()
+        let Some(listener) = self.acceptor.descriptor_waiting() else { return false };
+        let Ok(place) = DestinationSlot::try_from_slot_target(setup::REFUSED) else { return false };
+        // Not with a descriptor that is kept for this: once it is given up for the accept, another
+        // worker's accept may be the quicker one, and then there is none to give up any more.
+        let accept = opcode::Accept::new(Fd(listener), ptr::null_mut(), ptr::null_mut());
+        let accept = accept.file_index(Some(place)).build();
+        // Another worker may be quicker. Then this one is not to wait for the next peer, for whom
+        // there may well be a descriptor.
+        self.push(accept.flags(squeue::Flags::IO_LINK), Token::of(Operation::Refuse));
+        let timeout = opcode::LinkTimeout::new(&REFUSE_TIMEOUT).build();
+        self.push(timeout.flags(squeue::Flags::SKIP_SUCCESS), Token::of(Operation::Close));
+        true
+    }
+
+    fn adopt(&mut self, socket: OwnedFd) -> io::Result<Descriptor> {
+        // On a socket that does not block the ring would not wait either: its operations would
+        // complete with EAGAIN.
+        rustix::io::ioctl_fionbio(&socket, false)?;
+        Ok(Descriptor(socket.into_raw_fd()))
+    }
+
+    fn release(&mut self, descriptor: Descriptor) -> OwnedFd {
+        // SAFETY: the descriptor is open, and the engine, whose only owner it was, names it to
+        // nobody any more: nothing is in flight on it.
+        unsafe { OwnedFd::from_raw_fd(descriptor.0) }
     }
 
     fn receive(&mut self, key: Key, descriptor: Descriptor) {
@@ -295,8 +402,30 @@ impl Driver for Uring {
         self.push(receive.build(), Token::new(Operation::Receive, key));
     }
 
+    fn receive_once(&mut self, key: Key, descriptor: Descriptor) {
+        // Of the length of the buffer that the kernel picks.
+        let receive = opcode::Recv::new(Fd(descriptor.0), ptr::null_mut(), 0)
+            .buf_group(buffers::GROUP)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT);
+        self.push(receive, Token::new(Operation::Receive, key));
+    }
+
+    fn fill(&mut self, key: Key, descriptor: Descriptor, mut buffer: Vec<u8>, size: usize) {
+        let room = buffer.spare_capacity_mut();
+        let size = u32::try_from(size.min(room.len()).min(FILL_SIZE_MAX)).unwrap_or(0);
+        debug_assert!(size > 0, "a receive of nothing looks like the end of the stream");
+        // Moving the value into `fills` does not move the bytes.
+        let receive = opcode::Recv::new(Fd(descriptor.0), room.as_mut_ptr().cast(), size).build();
+        let other = self.fills.insert(key, buffer);
+        debug_assert!(other.is_none(), "a second receive");
+        self.push(receive, Token::new(Operation::Fill, key));
+    }
+
     fn receive_cancel(&mut self, key: Key) {
-        let receive = Token::new(Operation::Receive, key).bits();
+        let fills = self.fills.contains_key(&key);
+        let operation = if fills { Operation::Fill } else { Operation::Receive };
+        let receive = Token::new(operation, key).bits();
         let cancel = opcode::AsyncCancel::new(receive);
         self.push(cancel.build(), Token::new(Operation::Cancel, key));
     }
@@ -364,7 +493,10 @@ impl Driver for Uring {
         // What the submission queue could not take must not wait for the next event, and neither
         // must what is known already.
         let waits = self.backlog.is_empty() && self.sent.is_none();
-        self.enter(if waits { timeout } else { Some(Duration::ZERO) })?;
+        let timeout = if waits { timeout } else { Some(Duration::ZERO) };
+        if timeout != Some(Duration::ZERO) || self.wants_enter() {
+            self.enter(timeout)?;
+        }
         self.now = self.read_clock();
         self.sends_now = false;
         into.extend(self.sent.take());
@@ -383,13 +515,7 @@ impl Driver for Uring {
         into.extend(self.sent.take());
         // Ends at the first look that finds something.
         for look in (1..=LOOKS).cycle() {
-            let submissions = self.ring.submission();
-            // Deferred work is done by entering only. That there is some stands in shared memory,
-            // so that looking costs no system call.
-            let enters =
-                !submissions.is_empty() || submissions.taskrun() || submissions.cq_overflow();
-            drop(submissions);
-            if enters {
+            if self.wants_enter() {
                 self.enter(Some(Duration::ZERO))?;
             }
             // What the submission queue could not take must not wait for the next event.
@@ -410,6 +536,13 @@ impl Driver for Uring {
     }
 }
 
+#[cfg(feature = "tokio")]
+impl AsRawFd for Uring {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
 impl Drop for Uring {
     fn drop(&mut self) {
         // The last descriptors are closed by what is still queued.
@@ -419,5 +552,46 @@ impl Drop for Uring {
         let timeout = Timespec::from(CANCEL_TIMEOUT);
         let _cancelled =
             self.ring.submitter().register_sync_cancel(Some(timeout), CancelBuilder::any());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::Sharing;
+    use std::net::{TcpListener, TcpStream};
+
+    /// Far above what anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// The only thing that completes.
+    fn completion(driver: &mut Uring) -> Completion {
+        let mut completions = Vec::new();
+        let begun = Instant::now();
+        while completions.is_empty() && begun.elapsed() < PATIENCE {
+            driver.wait(Some(PATIENCE), &mut completions).unwrap();
+        }
+        assert_eq!(completions.len(), 1, "{completions:?}");
+        completions.remove(0)
+    }
+
+    #[test]
+    fn who_has_gone_to_another_worker_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, other) = (listener.local_addr().unwrap(), listener.try_clone().unwrap());
+        let listening = Listening::new(listener.into(), Sharing::Workers);
+        let driver = Uring::new(Some(listening), BufferPool { count: 1, size: 64 });
+        let mut driver = driver.map_err(|(_, error)| error).unwrap();
+        let _first = TcpStream::connect(address).unwrap();
+        assert!(driver.accept_refuse(), "one waits");
+        let _accepted = other.accept().unwrap();
+        let refused = completion(&mut driver);
+        let cancelled = matches!(refused, Completion::Refused { result: Err(Fault::Cancelled) });
+        assert!(cancelled, "{refused:?}");
+        // From one that is shared peers are accepted one by one.
+        driver.accept();
+        let _second = TcpStream::connect(address).unwrap();
+        let accepted = completion(&mut driver);
+        assert!(matches!(accepted, Completion::Accepted { result: Ok(_), more: false }));
     }
 }

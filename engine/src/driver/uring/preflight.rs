@@ -54,6 +54,9 @@ fn received(driver: &mut impl Driver) -> io::Result<(Vec<u8>, bool)> {
             let bytes = lease.as_ref().map(|lease| lease.to_vec()).unwrap_or_default();
             if let Some(lease) = lease {
                 driver.recycle(lease);
+                // The kernel sees it there from here on. Where its work is not deferred until a
+                // wait, it looks for it when the next piece comes.
+                driver.wait(Some(Duration::ZERO), &mut completions)?;
             }
             Ok((bytes, more))
         }

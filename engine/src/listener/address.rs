@@ -1,17 +1,18 @@
-//! Listening sockets: one per worker on the same address, among which the kernel spreads the peers.
+//! Listening on an address: one socket per worker, among which the kernel spreads the peers.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::inheritance::{Inherited, set_inherited};
 
 /// Binds `count` listeners to `address`. A port of 0 is chosen by the system, the same for all. Of
 /// each connection the kernel takes no more than `unsent_max` bytes before it sends them.
 ///
 /// The first one is bound without `SO_REUSEPORT`, so that it fails where anybody else listens, a
 /// second instance of this program included; with it the two would silently share the peers.
-pub(crate) fn bind(
+pub(super) fn bind(
     address: SocketAddr,
     count: usize,
     backlog: u32,
@@ -35,22 +36,6 @@ pub(crate) fn bind(
     Ok((address, listeners))
 }
 
-/// What a listener is given for the connections that it accepts.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Inherited {
-    pub(crate) unsent_max: Option<u32>,
-    pub(crate) busy_poll: Option<Duration>,
-}
-
-/// Whether the system lets this process have its network cards polled for so long.
-pub(crate) fn try_busy_poll(time: Duration) -> io::Result<()> {
-    set_busy_poll(&Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?, time)
-}
-
-fn set_busy_poll(socket: &Socket, time: Duration) -> io::Result<()> {
-    socket.set_busy_poll(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))
-}
-
 fn socket(address: SocketAddr, inherited: Inherited) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart need not wait for the connections of the last run to be forgotten.
@@ -59,20 +44,14 @@ fn socket(address: SocketAddr, inherited: Inherited) -> io::Result<Socket> {
         // `[::]` means both families, whatever the system's default.
         socket.set_only_v6(false)?;
     }
-    // Children inherit it: a reply leaves at once. The engine gathers what belongs together.
-    socket.set_tcp_nodelay(true)?;
-    if let Some(size) = inherited.unsent_max {
-        socket.set_tcp_notsent_lowat(size)?;
-    }
-    if let Some(time) = inherited.busy_poll {
-        set_busy_poll(&socket, time)?;
-    }
+    set_inherited(&socket, inherited)?;
     Ok(socket)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Inherited, bind, try_busy_poll};
+    use super::bind;
+    use crate::listener::inheritance::{Inherited, try_busy_poll};
     use socket2::SockRef;
     use std::io::ErrorKind;
     use std::net::{Ipv4Addr, SocketAddr, TcpStream};
