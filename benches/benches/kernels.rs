@@ -1,9 +1,8 @@
-//! The two kernels that touch every byte, beside what they must beat.
+//! The two kernels that touch every byte, by each instruction set of this machine. Beside others
+//! and beside the limit they are measured in the folder `peers`.
 //!
-//! `unmask`: the crate's choice, each implementation of this machine, and `memcpy` of the same
-//! bytes as the limit. `burst`: a read full of small text messages, each unmasked and validated;
-//! per read. `utf8`: the crate's choice and each implementation, `simdutf8` and the standard
-//! library.
+//! `unmask` and `utf8`: the crate's choice, and each implementation. `burst`: a read full of small
+//! text messages, each unmasked and validated; per read.
 //!
 //! ```text
 //! cargo bench -p ringwire-benches --bench kernels
@@ -16,6 +15,7 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
     measurement::WallTime,
 };
+use ringwire_benches::text::KINDS;
 use ringwire_protocol::{mask, utf8};
 
 criterion_group!(kernels, unmask, burst, validate);
@@ -53,10 +53,6 @@ fn unmask(criterion: &mut Criterion) {
                 bencher.iter(|| implementation.apply(black_box(&mut *payload), key, 0));
             });
         }
-        let source = vec![0xa5; size];
-        group.bench_function(BenchmarkId::new("memcpy", size), |bencher| {
-            bencher.iter(|| black_box(&mut *payload).copy_from_slice(black_box(&source)));
-        });
         group.finish();
     }
 }
@@ -122,57 +118,7 @@ fn validate(criterion: &mut Criterion) {
                     });
                 });
             }
-            group.bench_function(BenchmarkId::new("simdutf8", size), |bencher| {
-                bencher.iter(|| simdutf8::basic::from_utf8(black_box(bytes)).is_ok());
-            });
-            group.bench_function(BenchmarkId::new("core", size), |bencher| {
-                bencher.iter(|| std::str::from_utf8(black_box(bytes)).is_ok());
-            });
         }
         group.finish();
-    }
-}
-
-/// A kind of text: for each character, one of the ranges, drawn with equal chance.
-struct Kind {
-    name: &'static str,
-    ranges: &'static [(char, char)],
-}
-
-const KINDS: [Kind; 4] = [
-    Kind { name: "ascii", ranges: &[(' ', '~')] },
-    // One character in six is of two bytes, as in French or German at its densest.
-    Kind {
-        name: "latin",
-        ranges: &[('a', 'z'), ('a', 'z'), ('a', 'z'), (' ', 'Z'), ('a', 'z'), ('À', 'ÿ')],
-    },
-    Kind { name: "cjk", ranges: &[('\u{4e00}', '\u{9fff}')] },
-    Kind { name: "emoji", ranges: &[('\u{1f300}', '\u{1f64f}')] },
-];
-
-impl Kind {
-    /// A text of exactly `size` bytes, the same in every run; a remainder too small for a character
-    /// is spaces.
-    fn text(&self, size: usize) -> String {
-        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut draw = move |bound: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            (seed >> 32) as usize % bound
-        };
-        let mut text = String::with_capacity(size);
-        loop {
-            let (low, high) = self.ranges[draw(self.ranges.len())];
-            let Some(character) = (low..=high).nth(draw(high as usize - low as usize + 1)) else {
-                continue;
-            };
-            if text.len() + character.len_utf8() > size {
-                break;
-            }
-            text.push(character);
-        }
-        text.extend(std::iter::repeat_n(' ', size - text.len()));
-        text
     }
 }

@@ -101,18 +101,28 @@ pub fn serve_if_asked() -> Result<bool, Box<dyn std::error::Error>> {
         ..Config::default()
     };
     let server = Server::bind("127.0.0.1:0", config)?;
-    let (address, handle) = (server.address(), server.handle());
+    let address = server.address().ok_or("it listens on no address")?;
+    let handle = server.handle();
     thread::spawn(move || {
         let mut nothing = Vec::new();
         let _ended = io::stdin().read_to_end(&mut nothing);
         handle.stop();
     });
-    server.run_with(
-        |_worker| Echo,
-        || {
-            let _told = writeln!(io::stdout(), "{address}");
-        },
-    )?;
+    let tell = || writeln!(io::stdout(), "{address}");
+    // The variable that the tests' servers have as well.
+    match env::var("RINGWIRE_TEST_HOST").as_deref() {
+        Err(_) => server.run_with(
+            |_worker| Echo,
+            || {
+                let _told = tell();
+            },
+        )?,
+        #[cfg(feature = "hosts")]
+        Ok("tokio") => crate::host::on_tokio(server, Echo, tell)?,
+        #[cfg(feature = "hosts")]
+        Ok("tokio-uring") => crate::host::on_tokio_uring(server, Echo, tell)?,
+        Ok(host) => return Err(format!("this was built without a host {host:?}").into()),
+    }
     Ok(true)
 }
 

@@ -32,9 +32,19 @@ pub fn open(address: SocketAddr) -> io::Result<TcpStream> {
 /// # Errors
 /// As [`open`].
 pub fn upgrade(mut stream: TcpStream) -> io::Result<TcpStream> {
+    let head = exchange(&mut stream, &request())?;
+    request().verify(&head).map_err(io::Error::other)?;
+    Ok(stream)
+}
+
+/// Sends a request, and reads the head of the answer, which the caller is to verify.
+///
+/// # Errors
+/// As [`open`].
+pub fn exchange(stream: &mut TcpStream, request: &ClientRequest<'_>) -> io::Result<Vec<u8>> {
     stream.set_nodelay(true)?;
     let mut head = Vec::new();
-    request().encode(&mut head).map_err(|_| io::ErrorKind::InvalidInput)?;
+    request.encode(&mut head).map_err(|_| io::ErrorKind::InvalidInput)?;
     stream.write_all(&head)?;
     head.clear();
     let mut scan = Head::response();
@@ -43,13 +53,11 @@ pub fn upgrade(mut stream: TcpStream) -> io::Result<TcpStream> {
         let size = stream.read(&mut bytes)?;
         head.extend_from_slice(&bytes[..size]);
         match scan.scan(&head, &Limits::default()) {
-            Ok(Some(end)) if end == head.len() => break,
+            Ok(Some(end)) if end == head.len() => return Ok(head),
             Ok(None) if size > 0 => {}
             Ok(_) | Err(_) => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
-    request().verify(&head).map_err(io::Error::other)?;
-    Ok(stream)
 }
 
 /// Appends a binary message in one frame.

@@ -9,8 +9,14 @@ pub mod callgrind;
 pub mod child;
 pub mod client;
 pub mod contest;
+pub mod echo;
 pub mod feed;
+#[cfg(feature = "hosts")]
+pub mod host;
 pub mod order;
 pub mod peers;
 pub mod random;
+pub mod server;
+pub mod spread;
 pub mod system;
+pub mod text;

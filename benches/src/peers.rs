@@ -21,8 +21,9 @@ pub fn build() -> Result<(), Box<dyn Error>> {
     if status.success() { Ok(()) } else { Err("the peers cannot be built".into()) }
 }
 
-/// Where one of them is, once it has been built. Its argument says how many bytes may wait for a
-/// subscriber; it prints its port, and ends with its input.
+/// Where one of them is, once it has been built. It prints its port, and ends with its input. The
+/// argument of one that fans out says how many bytes may wait for a subscriber; one that echoes is
+/// called `echo_NAME`, and takes the word `compressed`.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     folder().join("release").join(name)

@@ -1,21 +1,16 @@
 //! Who takes part, and how a server of theirs is built, started and ended.
 
-use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
-use std::{env, error};
+use std::process::Command;
+use std::{env, error, io};
 
-use ringwire_benches::{peers, system};
+use ringwire_benches::peers;
+use ringwire_benches::server::Server;
 
 use crate::ringwire::Publisher;
 use crate::{bare, ringwire};
 
 /// The first argument of this program as a server.
 const SERVE: &str = "serve";
-
-/// The core of the servers. Everything else has another one.
-const SERVER_CORE: usize = 1;
-const OTHER_CORE: usize = 0;
 
 /// One of those that are compared.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +50,7 @@ impl Contestant {
     }
 
     /// Starts a server on a core of its own.
-    pub(crate) fn start(&self, waiting: usize) -> io::Result<Running> {
+    pub(crate) fn start(&self, waiting: usize) -> io::Result<Server> {
         let mut command = match self.program {
             Program::Own(name) => {
                 let mut command = Command::new(env::current_exe()?);
@@ -64,39 +59,7 @@ impl Contestant {
             }
             Program::Peer(name) => Command::new(peers::program(name)),
         };
-        command.arg(waiting.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        // It inherits the core.
-        system::pin(SERVER_CORE);
-        let child = command.spawn();
-        system::pin(OTHER_CORE);
-        let mut running = Running { child: child?, address: (Ipv4Addr::LOCALHOST, 0).into() };
-        let mut line = String::new();
-        if let Some(output) = running.child.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        let port = line.trim().parse().map_err(|_| io::Error::other("it does not listen"))?;
-        running.address.set_port(port);
-        Ok(running)
-    }
-}
-
-/// A server that ends with this value.
-pub(crate) struct Running {
-    child: Child,
-    pub(crate) address: SocketAddr,
-}
-
-impl Running {
-    /// The number of its process.
-    pub(crate) fn process(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
+        Server::start(command.arg(waiting.to_string()))
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) struct Patience {
 /// Messages one by one, then bursts, to the same subscribers.
 pub(crate) fn costs(contestant: &Contestant, plan: &Plan) -> Result<(Cost, Cost), Box<dyn Error>> {
     let server = contestant.start(plan.waiting)?;
-    let mut subscribers = Subscribers::connect(server.address, plan.subscribers, 0)?;
+    let mut subscribers = Subscribers::connect(server.address(), plan.subscribers, 0)?;
     let mut run = |orders: u32, count: u32| -> Result<Cost, Box<dyn Error>> {
         let before = system::cpu_time(server.process())?;
         for _ in 0..orders {
@@ -92,7 +92,7 @@ pub(crate) fn patience(
     let server = contestant.start(plan.waiting)?;
     let always = plan.subscribers - plan.stuck;
     let (readers, stuck) = if is_stuck { (always, plan.stuck) } else { (plan.subscribers, 0) };
-    let mut subscribers = Subscribers::connect(server.address, readers, stuck)?;
+    let mut subscribers = Subscribers::connect(server.address(), readers, stuck)?;
     let order = Order { count: 1, size: plan.stuck_size };
     let (mut delays, mut most) = (delays()?, 0);
     let before = system::private_size(server.process())?;

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use ringwire_benches::spread::{Spread, median};
+
 use crate::measure::{Cost, Patience};
 use crate::results::Results;
 
@@ -92,15 +94,6 @@ fn cost(costs: &[Cost]) -> f64 {
 }
 
 /// The median, and in brackets the least and the most.
-fn spread(values: impl Iterator<Item = f64> + Clone, digits: usize) -> String {
-    let (least, most) = values
-        .clone()
-        .fold((f64::INFINITY, 0.0_f64), |(least, most), value| (least.min(value), most.max(value)));
-    format!("{:.digits$} ({least:.digits$}–{most:.digits$})", median(values))
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+fn spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
+    Spread::of(values).unwrap_or_default().cell(digits)
 }

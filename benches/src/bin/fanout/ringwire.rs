@@ -32,6 +32,9 @@ pub(crate) fn serve(publisher: &Publisher, waiting: usize) -> Result<(), Box<dyn
         pin_workers: false,
         ping_interval: None,
         slow_consumer: policy,
+        // What the kernel holds for those that read nothing is memory that it takes anew, while the
+        // others wait.
+        unsent_max: u32::try_from(waiting / 4).ok(),
         ..Config::default()
     };
     let server = Server::bind("127.0.0.1:0", config)?;
@@ -39,7 +42,7 @@ pub(crate) fn serve(publisher: &Publisher, waiting: usize) -> Result<(), Box<dyn
         Publisher::Handler => None,
         Publisher::Thread => Some(start(server.handle())),
     };
-    announce(server.address().port())?;
+    announce(server.address().ok_or("it listens on no address")?.port())?;
     server.run(|_worker| Fan { thread: thread.clone(), series: Series::default() })?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! What is played: who answers, and what for. All in one process: the server's thread has a core,
 //! and the client's another.
 
-use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use ringwire::topic::Pattern;
 use ringwire::{Config, Connection, Handle, Handler, Latencies, Message, Server};
+use ringwire_benches::server::{self, OTHER_CORE, SERVER_CORE};
 use ringwire_benches::{client, peers, system};
 
 use crate::client::{Client, measure};
@@ -23,10 +24,6 @@ const FRAME: usize = SIZE + 6;
 const ECHO: usize = SIZE + 2;
 
 const TOPIC: &str = "feed";
-
-/// The cores of the client and of the server.
-const CLIENT: usize = 0;
-const SERVER: usize = 1;
 
 /// Messages before those that are measured.
 const WARM_UP: u64 = 500;
@@ -64,7 +61,7 @@ pub(crate) type Times = (Histogram<u64>, Latencies);
 impl Round {
     /// Plays it.
     pub(crate) fn play(self, play: Play) -> io::Result<Times> {
-        system::pin(CLIENT);
+        system::pin(OTHER_CORE);
         match play {
             Play::Bare(look) => Ok((self.bare(look)?, Latencies::default())),
             Play::Peer(name) => Ok((self.peer(name)?, Latencies::default())),
@@ -78,7 +75,7 @@ impl Round {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let server = scope.spawn(|| {
-                system::pin(SERVER);
+                system::pin(SERVER_CORE);
                 ring::serve(&listener, look, self.spin, ECHO, &stop)
             });
             let mut client = Client::new(TcpStream::connect(address)?, self.client_spins)?;
@@ -94,19 +91,8 @@ impl Round {
 
     fn peer(self, name: &str) -> io::Result<Histogram<u64>> {
         let mut command = Command::new(peers::program(name));
-        command.arg("65536").stdin(Stdio::piped()).stdout(Stdio::piped());
-        // It inherits the core.
-        system::pin(SERVER);
-        let server = command.spawn();
-        system::pin(CLIENT);
-        let mut server = Ended(server?);
-        let mut line = String::new();
-        if let Some(output) = server.0.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        let port = line.trim().parse().map_err(|_| io::Error::other("it does not listen"))?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut client = Client::new(client::open(address)?, self.client_spins)?;
+        let server = server::Server::start(command.arg("65536"))?;
+        let mut client = Client::new(client::open(server.address())?, self.client_spins)?;
         let mut frame = Vec::new();
         client::frame(&mut frame, format!("publish 1 {SIZE}").as_bytes(), [1, 2, 3, 4]);
         self.measure(|| {
@@ -124,11 +110,12 @@ impl Round {
             ..Config::default()
         };
         let server = Server::bind("127.0.0.1:0", config).map_err(io::Error::other)?;
-        let (address, handle) = (server.address(), server.handle());
+        let address = server.address().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let handle = server.handle();
         let (ready, serves) = mpsc::channel();
         let thread = thread::spawn(move || {
             // The worker's thread has the cores of the one that starts it.
-            system::pin(SERVER);
+            system::pin(SERVER_CORE);
             let told = || {
                 let _told = ready.send(());
             };
@@ -177,16 +164,6 @@ impl Round {
     fn measure(self, mut round_trip: impl FnMut() -> io::Result<()>) -> io::Result<Histogram<u64>> {
         measure(WARM_UP, &mut round_trip)?;
         measure(self.count, round_trip)
-    }
-}
-
-/// A process that ends with this value.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
     }
 }
 

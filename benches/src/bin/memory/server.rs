@@ -33,7 +33,8 @@ pub(crate) fn serve(scenario: usize) -> Result<()> {
     };
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     let server = Server::bind(address, config)?;
-    let (port, handle) = (server.address().port(), server.handle());
+    let port = server.address().ok_or("it listens on no address")?.port();
+    let handle = server.handle();
     thread::spawn(move || {
         let _ended = io::stdin().read(&mut [0]);
         handle.stop_now();

@@ -7,8 +7,10 @@ use crate::shared::Counts;
 pub(crate) struct Memory {
     /// Before the first connection.
     pub(crate) start: u64,
-    /// After the warm-up, when all had left.
+    /// After one of the rounds that warm up, when all had left: the most.
     pub(crate) baseline: u64,
+    /// Whether that has become no more in the last of those rounds.
+    pub(crate) is_steady: bool,
     /// The most that was seen.
     pub(crate) peak: u64,
     /// When all had left for good.
@@ -44,7 +46,8 @@ impl Report {
     pub(crate) fn is_right(&self) -> bool {
         let [before, after] = self.descriptors;
         let has_worked = self.counts.messages > self.warm_up.messages && self.counts.closes > 0;
-        let is_back = after <= before && self.memory.end <= self.memory.bound();
+        let Memory { is_steady, end, .. } = self.memory;
+        let is_back = after <= before && is_steady && end <= self.memory.bound();
         has_worked && is_back && self.failure_count == 0 && self.stopped
     }
 
@@ -65,6 +68,7 @@ impl Report {
             ("failures", self.failure_count),
             ("private_start", memory.start),
             ("private_baseline", memory.baseline),
+            ("private_is_steady", memory.is_steady.into()),
             ("private_peak", memory.peak),
             ("private_end", memory.end),
             ("descriptors_start", before as u64),
@@ -88,7 +92,7 @@ mod tests {
             warm_up: Counts::default(),
             counts,
             failure_count: 0,
-            memory: Memory { start: 50, baseline: 100, peak: 900, end: 105 },
+            memory: Memory { start: 50, baseline: 100, is_steady: true, peak: 900, end: 105 },
             descriptors: [9, 9],
             stopped: true,
         }
@@ -97,8 +101,9 @@ mod tests {
     #[test]
     fn each_fault_shows() {
         assert!(report().is_right());
-        let faults: [fn(&mut Report); 6] = [
+        let faults: [fn(&mut Report); 7] = [
             |report| report.failure_count = 1,
+            |report| report.memory.is_steady = false,
             |report| report.memory.end = 106,
             |report| report.descriptors[1] = 10,
             |report| report.stopped = false,
