@@ -5,8 +5,8 @@ use std::env;
 use std::process::ExitCode;
 
 use options::{HELP, Options};
-use ringwire::{Connection, Handler, Message, Request, Response, Server, Upgrade};
-use ringwire_examples::{Metrics, give_back_memory, run, serve};
+use ringwire::{Connection, Handler, Message, Request, Response, Upgrade};
+use ringwire_examples::{Metrics, bind, give_back_memory, run, serve};
 
 mod options;
 
@@ -28,7 +28,7 @@ impl Handler for Echo {
     }
 
     fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
-        connection.send(&message);
+        connection.send_back(message);
     }
 
     fn request(&mut self, request: &Request<'_>) -> Response {
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let listen = env::var("RINGWIRE_LISTEN").ok();
     let options = Options::read(env::args_os().skip(1), listen);
     run("echo", HELP, options, |options| {
-        let server = Server::bind(&*options.listen, options.config)?;
+        let server = bind(&options.listen, options.config)?;
         let handle = server.handle();
         serve(server, |_worker| Echo { metrics: Metrics::new(handle.clone()) })
     })

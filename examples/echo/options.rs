@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
-use ringwire::{Compression, Config, Limits, Overflow};
+use ringwire::{Compression, Config, DriverChoice, Limits, Overflow};
 use ringwire_examples::{Arguments, ArgumentsError, number};
 
 /// What `--help` prints.
@@ -14,8 +14,10 @@ An echo server: sends every message back. Opened in a browser, it shows a page t
 Usage: echo [OPTIONS]
 
 Options:
-  --listen ADDRESS:PORT    where to listen [default: 127.0.0.1:9001; environment: RINGWIRE_LISTEN]
+  --listen WHERE           ADDRESS:PORT, unix:PATH, or systemd for what it is started with
+                           [default: 127.0.0.1:9001; environment: RINGWIRE_LISTEN]
   --workers N              threads, 0 for one per core [default: 0]
+  --driver DRIVER          auto, uring or epoll; RINGWIRE_DRIVER chooses for auto [default: auto]
   --compression MODE       off, shared or dedicated (a window per connection) [default: off]
   --help                   print this
 
@@ -27,8 +29,8 @@ Limits:
   --max-handshakes N       requests of a worker at once [default: 4096]
   --handshake-rate N       requests of a worker that are answered a second [default: any]
   --buffers N              receive buffers of a worker, a power of two [default: 256]
-  --outbox BYTES           what may wait for one peer [default: 67108864, or three messages]
-  --slow POLICY            drop-newest, drop-oldest, conflate or close [default: drop-newest]
+  --outbox BYTES           may wait for a peer: one message or more [default: 67108864, or three]
+  --slow POLICY            drop-newest, drop-oldest or close [default: drop-newest]
 
 Latency:
   --spin MICROSECONDS      that a worker looks for work before it sleeps [default: 0]
@@ -61,8 +63,13 @@ pub(crate) struct Options {
 pub(crate) enum OptionsError {
     Arguments(ArgumentsError),
     NotAMode(String),
+    NotADriver(String),
     NotAPolicy(String),
+    /// `--slow conflate`: a policy of the engine's for which an echo has no use.
+    NothingToConflate,
     NotASwitch(String),
+    /// What may wait for a peer, and the largest message, of which no answer would fit.
+    OutboxTooSmall(usize, usize),
 }
 
 impl fmt::Display for OptionsError {
@@ -72,13 +79,22 @@ impl fmt::Display for OptionsError {
             Self::NotAMode(value) => {
                 write!(formatter, "--compression is off, shared or dedicated, not {value:?}")
             }
-            Self::NotAPolicy(value) => {
-                write!(
-                    formatter,
-                    "--slow is drop-newest, drop-oldest, conflate or close, not {value:?}"
-                )
+            Self::NotADriver(value) => {
+                write!(formatter, "--driver is auto, uring or epoll, not {value:?}")
             }
+            Self::NotAPolicy(value) => {
+                write!(formatter, "--slow is drop-newest, drop-oldest or close, not {value:?}")
+            }
+            Self::NothingToConflate => formatter.write_str(
+                "--slow conflate keeps the newest message of each topic and key, and an echo has \
+                 neither: drop-oldest is what it would come to",
+            ),
             Self::NotASwitch(value) => write!(formatter, "--measure is off or on, not {value:?}"),
+            Self::OutboxTooSmall(outbox, message) => write!(
+                formatter,
+                "--outbox {outbox} has no room for the answer to a message of {message} bytes, \
+                 the largest that --max-message allows"
+            ),
         }
     }
 }
@@ -107,24 +123,31 @@ impl Options {
                 option => set(&mut options.config, option, &value)?,
             }
         }
-        options.settle(outbox);
+        options.settle(outbox)?;
         Ok((!arguments.help).then_some(options))
     }
 
     /// Sets what depends on other options.
-    fn settle(&mut self, outbox: Option<usize>) {
+    fn settle(&mut self, outbox: Option<usize>) -> Result<(), OptionsError> {
         let config = &mut self.config;
         // An echo answers with what it received, so three answers may wait.
-        let three = config.limits.message_size_max.saturating_mul(3).max(64 << 20);
+        let largest = config.limits.message_size_max;
+        let three = largest.saturating_mul(3).max(64 << 20);
         config.outbox_size_max = outbox.unwrap_or(three);
+        // The largest header of a frame has ten bytes.
+        if config.outbox_size_max < largest.saturating_add(10) {
+            return Err(OptionsError::OutboxTooSmall(config.outbox_size_max, largest));
+        }
         config.outbox_high = config.outbox_high.min(config.outbox_size_max);
         config.outbox_low = config.outbox_low.min(config.outbox_high);
+        Ok(())
     }
 }
 
 fn set(config: &mut Config, option: &str, value: &str) -> Result<(), OptionsError> {
     match option {
         "--workers" => config.workers = number(option, value)?,
+        "--driver" => config.driver = driver(value)?,
         "--compression" => config.compression = compression(value)?,
         "--max-message" => {
             let size = number(option, value)?;
@@ -177,6 +200,15 @@ fn set_latency(config: &mut Config, option: &str, value: &str) -> Result<(), Opt
     Ok(())
 }
 
+fn driver(value: &str) -> Result<DriverChoice, OptionsError> {
+    match value {
+        "auto" => Ok(DriverChoice::Auto),
+        "uring" => Ok(DriverChoice::Uring),
+        "epoll" => Ok(DriverChoice::Epoll),
+        _ => Err(OptionsError::NotADriver(value.into())),
+    }
+}
+
 fn compression(value: &str) -> Result<Option<Compression>, OptionsError> {
     match value {
         "off" => Ok(None),
@@ -190,7 +222,7 @@ fn overflow(value: &str) -> Result<Overflow, OptionsError> {
     match value {
         "drop-newest" => Ok(Overflow::DropNewest),
         "drop-oldest" => Ok(Overflow::DropOldest),
-        "conflate" => Ok(Overflow::Conflate),
+        "conflate" => Err(OptionsError::NothingToConflate),
         "close" => Ok(Overflow::Close(1013)),
         _ => Err(OptionsError::NotAPolicy(value.into())),
     }
@@ -225,10 +257,16 @@ mod tests {
         let environment = Options::read([], Some("0.0.0.0:1".into())).unwrap().unwrap();
         assert_eq!(environment.listen, "0.0.0.0:1");
         assert_eq!(Options::read([OsString::from("-h")], None), Ok(None));
+        let epoll = read(&["--driver=epoll", "--listen=unix:/run/echo"]).unwrap();
+        assert_eq!((epoll.config.driver, &*epoll.listen), (DriverChoice::Epoll, "unix:/run/echo"));
+        let mistake = OptionsError::NotADriver("io_uring".into());
+        assert_eq!(read(&["--driver", "io_uring"]), Err(mistake));
         let shared = read(&["--compression", "shared"]).unwrap();
         assert_eq!(shared.config.compression, Some(Compression::shared()));
         assert_eq!(read(&["--compression=off"]).unwrap().config.compression, None);
-        let slow = read(&["--slow", "close", "--outbox", "1000", "--idle-timeout=0.5"]).unwrap();
+        let small = ["--max-message=990", "--outbox", "1000"];
+        let slow = ["--slow", "close", "--idle-timeout=0.5"];
+        let slow = read(&[&small[..], &slow].concat()).unwrap();
         assert_eq!(slow.config.slow_consumer.overflow, Overflow::Close(1013));
         let marks = [slow.config.outbox_low, slow.config.outbox_high, slow.config.outbox_size_max];
         assert_eq!(marks, [1000; 3]);
@@ -259,7 +297,9 @@ mod tests {
             let value = match words.next().unwrap() {
                 "" => continue,
                 "MODE" => "off",
+                "DRIVER" => "epoll",
                 "POLICY" => "drop-oldest",
+                "BYTES" => "100000000",
                 _ => "8",
             };
             assert!(read(&[&option, value]).is_ok(), "{option}");
@@ -276,7 +316,14 @@ mod tests {
         assert_eq!(read(&["--workers", "many"]), Err(many.into()));
         let never = ArgumentsError::NotANumber("--pong-timeout".into(), "-1".into());
         assert_eq!(read(&["--pong-timeout", "-1"]), Err(never.into()));
+        // What the kernel takes at once would come back, and nothing that has to wait.
+        let small = OptionsError::OutboxTooSmall(1000, 16 << 20);
+        assert_eq!(read(&["--outbox", "1000"]), Err(small));
+        let small = OptionsError::OutboxTooSmall(1009, 1000);
+        assert_eq!(read(&["--outbox=1009", "--max-message=1000"]), Err(small));
         let wait = OptionsError::NotAPolicy("wait".into());
         assert_eq!(read(&["--slow", "wait"]), Err(wait));
+        assert_eq!(read(&["--slow=conflate"]), Err(OptionsError::NothingToConflate));
+        assert!(OptionsError::NothingToConflate.to_string().contains("drop-oldest"));
     }
 }

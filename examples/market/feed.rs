@@ -125,6 +125,10 @@ fn perform(
 }
 
 /// Subscribes to all topics of a request, or to none. Says how many are new.
+///
+/// Nothing is sent until there is a place for each of them: one that is refused after others have
+/// brought their last values could not take these back. It still may be where the client takes too
+/// little for more last values.
 fn subscribe(
     connection: &mut Connection<'_, Client>,
     topics: &Topics<'_, '_>,
@@ -132,19 +136,47 @@ fn subscribe(
 ) -> Result<usize, Fault> {
     let names = names(connection.state().encoding, topics);
     let mut added = Vec::new();
-    for (index, pattern) in patterns(&names)?.into_iter().enumerate() {
-        match connection.subscribe_with(pattern, subscription) {
-            Ok(true) => added.push(pattern),
-            Ok(false) => {}
-            Err(error) => {
-                for pattern in added {
-                    connection.unsubscribe(pattern);
-                }
-                return Err(Fault::Refused(index, error));
-            }
+    let subscribed = place(connection, &patterns(&names)?, subscription, &mut added)
+        .and_then(|()| begin(connection, &added, subscription));
+    if let Err(fault) = subscribed {
+        for (_, pattern) in added {
+            connection.unsubscribe(pattern);
         }
+        return Err(fault);
     }
     Ok(added.len())
+}
+
+/// Subscribes without last values, and lists what is new by its index.
+fn place<'p>(
+    connection: &mut Connection<'_, Client>,
+    patterns: &[Pattern<'p>],
+    subscription: Subscription,
+    added: &mut Vec<(usize, Pattern<'p>)>,
+) -> Result<(), Fault> {
+    let silent = Subscription { snapshot: false, ..subscription };
+    for (index, pattern) in patterns.iter().enumerate() {
+        match connection.subscribe_with(*pattern, silent) {
+            Ok(true) => added.push((index, *pattern)),
+            Ok(false) => {}
+            Err(error) => return Err(Fault::Refused(index, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Subscribes what has its place anew, with the last values: they come with what is new only.
+fn begin(
+    connection: &mut Connection<'_, Client>,
+    added: &[(usize, Pattern<'_>)],
+    subscription: Subscription,
+) -> Result<(), Fault> {
+    for (index, pattern) in added {
+        connection.unsubscribe(*pattern);
+        let subscribed = connection.subscribe_with(*pattern, subscription);
+        subscribed.map_err(|error| Fault::Refused(*index, error))?;
+    }
+    Ok(())
 }
 
 /// Takes back all subscriptions of a request. Of those that there are not, the first is told.

@@ -12,8 +12,8 @@ use options::{HELP, Options};
 use quote::{Encoding, Quote};
 use request::Parser;
 use ringwire::topic::RetainedLimits;
-use ringwire::{Config, Limits, Overflow, Server, SlowConsumer, Subscription};
-use ringwire_examples::{Metrics, give_back_memory, run, serve};
+use ringwire::{Config, Limits, Overflow, SlowConsumer, Subscription};
+use ringwire_examples::{Metrics, bind, give_back_memory, run, serve};
 
 mod demand;
 mod feed;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 /// Opens the market until it is stopped.
 fn open(options: Options) -> Result<(), Box<dyn Error>> {
     let instruments = Arc::new(Instruments::new(options.instruments));
-    let server = Server::bind(&*options.listen, config(&options))?;
+    let server = bind(&options.listen, config(&options))?;
     let handle = server.handle();
     let (notices, noticed) = mpsc::channel();
     let counters = Counters::default();

@@ -16,7 +16,8 @@ browser, it shows them live.
 Usage: market [OPTIONS]
 
 Options:
-  --listen ADDRESS:PORT    where to listen [default: 127.0.0.1:9003; environment: RINGWIRE_LISTEN]
+  --listen WHERE           ADDRESS:PORT, unix:PATH, or systemd for what it is started with
+                           [default: 127.0.0.1:9003; environment: RINGWIRE_LISTEN]
   --workers N              threads, 0 for one per core [default: 0]
   --instruments N          how many are traded, 1 to 65536 [default: 4000]
   --rate N                 quotes a second, of all instruments together [default: 4000]
@@ -27,10 +28,16 @@ A client is sent JSON, or with the subprotocol market.binary.v1 messages of 40 b
 JSON in either case:
 
   {\"type\":\"subscribe\",\"id\":1,\"topics\":[\"prices.NORD.*\"]}
-                           the last value of each instrument, then an answer, then updates.
+                           the last value of each instrument that no earlier pattern of the client
+                           has brought, then an answer, then updates.
                            Topics are prices.VENUE.SYMBOL; * is any one token, > the rest
   {\"type\":\"unsubscribe\",\"id\":2,\"topics\":[\"prices.NORD.*\"]}
   {\"type\":\"time\",\"id\":3}    the clock of the server, in nanoseconds since 1970
+
+What is wrong with a request is told by an error with a code, and changes nothing, with two
+exceptions: an unsubscribe that names what is not subscribed (not_subscribed) takes the others back,
+and a client that takes too little for more last values (refused) may have been sent some of them.
+A request has at most 4096 bytes; a message of more than 65536 closes the connection with 1009.
 
 A client that is slow is sent the newest quote of each instrument. /instruments lists them by the
 number that they have in the binary messages; /metrics is for Prometheus.

@@ -20,6 +20,12 @@ pub(crate) const SIZE_MAX: usize = 4096;
 /// Objects and arrays within each other at most: a request is an object with an array.
 const DEPTH_MAX: usize = 4;
 
+/// What is wrong with a text that is none.
+const BAD_TEXT: &str = "a text has no end, or holds a control character or a wrong escape";
+
+/// What is wrong where a bracket stands in place of a value, or before the last byte of a request.
+const BAD_END: &str = "a value is missing, or something follows the end";
+
 /// A request that is one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Request<'t, 'm> {
@@ -62,7 +68,9 @@ pub(crate) enum Fault {
     TooLarge,
     TooDeep,
     /// At this byte.
-    NotJson(usize),
+    NotJsonAt(usize),
+    /// For this reason, somewhere.
+    NotJson(&'static str),
     BadRequest(&'static str),
     UnknownType,
     BadPattern(usize, TopicError),
@@ -77,7 +85,7 @@ impl Fault {
             Self::NotText => "not_text",
             Self::TooLarge => "too_large",
             Self::TooDeep => "too_deep",
-            Self::NotJson(_) => "not_json",
+            Self::NotJsonAt(_) | Self::NotJson(_) => "not_json",
             Self::BadRequest(_) => "bad_request",
             Self::UnknownType => "unknown_type",
             Self::BadPattern(..) => "bad_pattern",
@@ -100,7 +108,8 @@ impl fmt::Display for Fault {
             Self::TooDeep => {
                 write!(formatter, "a request has at most {DEPTH_MAX} levels of arrays and objects")
             }
-            Self::NotJson(offset) => write!(formatter, "not JSON at byte {offset}"),
+            Self::NotJsonAt(offset) => write!(formatter, "not JSON at byte {offset}"),
+            Self::NotJson(reason) => write!(formatter, "not JSON: {reason}"),
             Self::BadRequest(reason) => formatter.write_str(reason),
             Self::UnknownType => {
                 formatter.write_str("the type of a request is subscribe, unsubscribe or time")
@@ -140,17 +149,28 @@ impl Parser {
         let filled = simd_json::fill_tape(bytes, &mut self.buffers, &mut tape);
         let read = match filled {
             Ok(()) => Fields::read(&tape.0).and_then(Fields::request),
-            Err(error) => {
-                let fault = match error.error() {
-                    ErrorType::DepthLimitExceeded => Fault::TooDeep,
-                    _ => Fault::NotJson(error.index()),
-                };
-                Err(RequestError { id: None, fault })
-            }
+            Err(error) => Err(RequestError { id: None, fault: fault(&error) }),
         };
         let answered = answer(read);
         self.tape = tape.reset();
         answered
+    }
+}
+
+/// What the parser has found. It does not always know where: a control character or an odd number
+/// of quotes is found before there are places, a wrong escape by its place in the text, and what
+/// follows the end by the bracket before it, which may as well stand in place of a value.
+fn fault(error: &simd_json::Error) -> Fault {
+    match error.error() {
+        ErrorType::DepthLimitExceeded => Fault::TooDeep,
+        ErrorType::InvalidEscape | ErrorType::InvalidUnicodeCodepoint => Fault::NotJson(BAD_TEXT),
+        ErrorType::Syntax if error.character().is_none() => Fault::NotJson(BAD_TEXT),
+        ErrorType::Syntax | ErrorType::Eof => Fault::NotJson("it ends too early"),
+        ErrorType::TrailingData => Fault::NotJson(BAD_END),
+        ErrorType::InternalError if matches!(error.character(), Some('}' | ']')) => {
+            Fault::NotJson(BAD_END)
+        }
+        _ => Fault::NotJsonAt(error.index()),
     }
 }
 
@@ -305,6 +325,43 @@ mod tests {
             let text = format!("{{\"type\":\"time\",\"id\":{id}}}");
             assert_eq!(code(&text).0, None, "{id}");
         }
+    }
+
+    #[test]
+    fn places() {
+        let long = "a".repeat(100);
+        let late = format!(r#"{{"{long}":1 2}}"#);
+        for (text, at) in [
+            ("nonsense", 0),
+            ("{'a':1}", 1),
+            (r#"{"type" "time"}"#, 8),
+            (r#"{"type":time}"#, 8),
+            (r#"{"type":"time",}"#, 15),
+            (r#"{"id":truth}"#, 6),
+            (r#"{"topics":["a" "b"]}"#, 15),
+            (&late, 106),
+        ] {
+            assert_eq!(fault(text), (None, Fault::NotJsonAt(at)), "{text}");
+        }
+        let texts =
+            ["\"", "{\"a\u{1}\":1}", "{\"type\":\"ti\nme\"}", r#"{"a":1"}"#, r#"{"a":"\x"}"#];
+        let escapes = [r#"{"a":"\u12"}"#, r#"{"a":"\ud800\u"}"#, "{\"a\":\"\\\t\"}"];
+        let early = ["", " ", "{", "{\"type\":", "[1,"];
+        let ends = [r#"{"type":"time"}}"#, "1 2", "[] []", r#"{"type":}"#, "[1,]", "}"];
+        let reasons = [
+            (&texts[..], BAD_TEXT),
+            (&escapes[..], BAD_TEXT),
+            (&early[..], "it ends too early"),
+            (&ends[..], BAD_END),
+        ];
+        for (texts, reason) in reasons {
+            for text in texts {
+                assert_eq!(fault(text), (None, Fault::NotJson(reason)), "{text}");
+            }
+        }
+        let control = fault("{\"a\":\"\n\"}").1.to_string();
+        assert_eq!(control, format!("not JSON: {BAD_TEXT}"));
+        assert_eq!(fault("{1}").1.to_string(), "not JSON at byte 1");
     }
 
     #[test]

@@ -19,10 +19,16 @@ pub struct Arguments {
 pub enum ArgumentsError {
     /// There is no such option.
     Unknown(String),
+    /// An option comes twice: it would not be plain which of the two counts.
+    Twice(String),
     /// The last option lacks its value.
     ValueMissing(String),
-    /// The value of this option is no number, or not one that fits.
+    /// This option has a value, and takes none.
+    ValueUnwanted(String),
+    /// The value of this option is no number.
     NotANumber(String, String),
+    /// The value of this option is a whole number, and more than fits.
+    TooLarge(String, String),
     /// An argument is not valid text.
     NotText,
 }
@@ -46,11 +52,17 @@ impl Arguments {
                 None => (argument, None),
             };
             if option == "--help" || option == "-h" {
+                if value.is_some() {
+                    return Err(ArgumentsError::ValueUnwanted(option));
+                }
                 read.help = true;
                 continue;
             }
             if !help.contains(&format!("\n  {option} ")) {
                 return Err(ArgumentsError::Unknown(option));
+            }
+            if read.options.iter().any(|(other, _)| *other == option) {
+                return Err(ArgumentsError::Twice(option));
             }
             let value = match value {
                 Some(value) => value,
@@ -68,16 +80,29 @@ impl Arguments {
 /// The value of an option as a number.
 ///
 /// # Errors
-/// [`ArgumentsError::NotANumber`].
+/// [`ArgumentsError::NotANumber`], or [`ArgumentsError::TooLarge`] where it is a whole one.
 pub fn number<T: FromStr>(option: &str, value: &str) -> Result<T, ArgumentsError> {
-    value.parse().map_err(|_| ArgumentsError::NotANumber(option.into(), value.into()))
+    value.parse().map_err(|_| {
+        let is_whole = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let (option, value) = (option.into(), value.into());
+        if is_whole {
+            ArgumentsError::TooLarge(option, value)
+        } else {
+            ArgumentsError::NotANumber(option, value)
+        }
+    })
 }
 
 impl fmt::Display for ArgumentsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(option) => write!(formatter, "there is no option {option}"),
+            Self::Twice(option) => write!(formatter, "{option} is given twice"),
             Self::ValueMissing(option) => write!(formatter, "{option} needs a value"),
+            Self::ValueUnwanted(option) => write!(formatter, "{option} takes no value"),
+            Self::TooLarge(option, value) => {
+                write!(formatter, "{option} takes no number as large as {value}")
+            }
             Self::NotANumber(option, value) => {
                 write!(formatter, "{option} needs a number, not {value:?}")
             }
@@ -99,11 +124,12 @@ mod tests {
 
     #[test]
     fn both_forms() {
-        let rate = |value: &str| ("--rate".to_owned(), value.to_owned());
+        let rate = |value: &str| vec![("--rate".to_owned(), value.to_owned())];
         let read = |arguments| read(arguments).unwrap();
         assert_eq!(read(&[]), Arguments { options: vec![], help: false });
-        let both = read(&["--rate", "1", "--rate=2=3", "--rate="]);
-        assert_eq!(both.options, [rate("1"), rate("2=3"), rate("")]);
+        assert_eq!(read(&["--rate", "1"]).options, rate("1"));
+        assert_eq!(read(&["--rate=2=3"]).options, rate("2=3"));
+        assert_eq!(read(&["--rate="]).options, rate(""));
         assert!(read(&["-h"]).help && read(&["--rate=1", "--help"]).help);
     }
 
@@ -113,8 +139,23 @@ mod tests {
         assert_eq!(read(&["N"]), Err(ArgumentsError::Unknown("N".into())));
         assert_eq!(read(&[""]), Err(ArgumentsError::Unknown(String::new())));
         assert_eq!(read(&["--rate"]), Err(ArgumentsError::ValueMissing("--rate".into())));
-        let many = ArgumentsError::NotANumber("--rate".into(), "many".into());
-        assert_eq!(number::<u8>("--rate", "many"), Err(many));
+        let twice = Err(ArgumentsError::Twice("--rate".into()));
+        assert_eq!(read(&["--rate", "1", "--rate=1"]), twice);
+        assert_eq!(read(&["--rate=1", "--help", "--rate", "2"]), twice);
+        for option in ["--help", "-h"] {
+            let unwanted = ArgumentsError::ValueUnwanted(option.into());
+            assert_eq!(read(&[&format!("{option}=me")]), Err(unwanted));
+        }
+    }
+
+    #[test]
+    fn numbers() {
         assert_eq!(number::<u8>("--rate", "255"), Ok(255));
+        let large = ArgumentsError::TooLarge("--rate".into(), "256".into());
+        assert_eq!(number::<u8>("--rate", "256"), Err(large));
+        for value in ["many", "", "-1", "1.5"] {
+            let none = ArgumentsError::NotANumber("--rate".into(), value.into());
+            assert_eq!(number::<u8>("--rate", value), Err(none));
+        }
     }
 }

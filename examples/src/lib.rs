@@ -9,4 +9,4 @@ mod program;
 pub use allocator::give_back_memory;
 pub use arguments::{Arguments, ArgumentsError, number};
 pub use metrics::Metrics;
-pub use program::{run, serve};
+pub use program::{bind, run, serve};

@@ -6,7 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
-use ringwire::{Handle, Latencies, Response, Sample};
+use ringwire::{Handle, Latencies, Probe, Response, Sample};
 
 /// The registry of one worker's handler.
 #[derive(Debug)]
@@ -68,8 +68,24 @@ impl Collector for Counted {
                 }
             }
         }
+        encode_driver(self.handle.probe(), &mut encoder)?;
         encode_latencies(&self.handle.latencies(), &mut encoder)
     }
+}
+
+/// Which driver moves the bytes, what it lacks, and why it is not io_uring, where it is not.
+fn encode_driver(probe: &Probe, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "What moves the bytes, and why not something better.";
+    let mut metric = encoder.encode_descriptor("driver", help, None, MetricType::Info)?;
+    let lacks: Vec<_> = probe.lacks().iter().map(|feature| feature.label()).collect();
+    let refusal = probe.refusal();
+    let error = refusal.and_then(|refusal| refusal.error().raw_os_error());
+    metric.encode_info(&[
+        ("driver", probe.kind().to_string()),
+        ("lacks", lacks.join(",")),
+        ("refused", refusal.map_or("", |refusal| refusal.reason().label()).to_owned()),
+        ("errno", error.map_or_else(String::new, |error| error.to_string())),
+    ])
 }
 
 /// Nothing, where nothing is measured.

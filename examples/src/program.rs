@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 
-use ringwire::{Handle, Handler, Server};
+use ringwire::{Config, Handle, Handler, ListenAddress, Listener, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -35,7 +35,28 @@ pub fn run<O>(
     }
 }
 
-/// Serves until a signal stops it, and says where it listens.
+/// Listens where it was asked for: on `ADDRESS:PORT`, on a path (`unix:/run/echo.sock`), or on what
+/// the process was started with (`systemd`).
+///
+/// # Errors
+/// As those of [`Server::bind`], [`Server::bind_unix`] and [`Listener::inherited`]; an address that
+/// means nothing is named, and what one looks like.
+pub fn bind(address: &str, config: Config) -> Result<Server, Box<dyn Error>> {
+    let server = match address.strip_prefix("unix:") {
+        Some(path) => Server::bind_unix(path, config),
+        None if address == "systemd" => Server::listen_on(Listener::inherited()?, config),
+        None => Server::bind(address, config),
+    };
+    server.map_err(|error| match error {
+        ringwire::Error::Resolve(source) => {
+            format!("cannot resolve {address:?} as ADDRESS:PORT, such as 127.0.0.1:9001: {source}")
+                .into()
+        }
+        error => error.into(),
+    })
+}
+
+/// Serves until a signal stops it, and says where it listens, and what moves the bytes and why.
 ///
 /// # Errors
 /// Something of the system's, before or while it serves.
@@ -44,18 +65,28 @@ pub fn serve<H: Handler>(
     factory: impl Fn(usize) -> H + Sync,
 ) -> Result<(), Box<dyn Error>> {
     stop_on_signals(server.handle())?;
-    let line = format!(
-        "listening on ws://{} (driver {}, {} {})",
-        server.address(),
+    let places: Vec<String> = server.addresses().iter().map(place).collect();
+    let lines = format!(
+        "listening on {} (driver {}, {} {})\ndriver: {}",
+        places.join(" and "),
         server.driver(),
         server.workers(),
-        if server.workers() == 1 { "worker" } else { "workers" }
+        if server.workers() == 1 { "worker" } else { "workers" },
+        server.probe()
     );
     server.run_with(factory, || {
         // Whoever reads this may have gone; the server serves all the same.
-        let _told = writeln!(io::stdout(), "{line}");
+        let _told = writeln!(io::stdout(), "{lines}");
     })?;
     Ok(())
+}
+
+/// An address as a browser takes it, where one can.
+fn place(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => format!("ws://{address}"),
+        address => address.to_string(),
+    }
 }
 
 /// The first signal closes every connection properly, the second one ends at once.
@@ -71,4 +102,28 @@ fn stop_on_signals(handle: Handle) -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_means_nothing_is_named() {
+        let bound = |address| bind(address, Config::default()).map(|server| server.address());
+        for address in ["", "nowhere", "127.0.0.1", "127.0.0.1:65536", "::1:x"] {
+            let told = bound(address).unwrap_err().to_string();
+            let start = format!("cannot resolve {address:?} as ADDRESS:PORT");
+            assert!(told.starts_with(&start), "{told}");
+        }
+        // What else goes wrong is told as the engine tells it: this block is for documents.
+        let told = bound("192.0.2.1:0").unwrap_err().to_string();
+        assert!(told.starts_with("cannot listen on 192.0.2.1:0"), "{told}");
+        assert!(bound("127.0.0.1:0").unwrap().unwrap().port() > 0);
+        let told = bound("unix:/nowhere/at/all").unwrap_err().to_string();
+        assert!(told.starts_with("cannot listen on unix:/nowhere/at/all: "), "{told}");
+        assert!(told.ends_with(". Its folder does not exist"), "{told}");
+        let told = bound("systemd").unwrap_err().to_string();
+        assert!(told.contains("LISTEN_PID is not set"), "{told}");
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -24,7 +25,7 @@ const JSON: &str = "market.json.v1";
 const BINARY: &str = "market.binary.v1";
 
 fn market(options: &[&str]) -> Program {
-    Program::start(env!("CARGO_BIN_EXE_market"), options)
+    Program::start(Command::new(env!("CARGO_BIN_EXE_market")), options)
 }
 
 /// A client, and the instruments by the numbers that they have in binary messages.
@@ -232,6 +233,31 @@ fn last_values_then_updates_without_a_gap() {
 }
 
 #[test]
+fn patterns_that_overlap_bring_each_last_value_once() {
+    let server = market(&["--instruments", "320", "--rate", "2000"]);
+    for subprotocol in [JSON, BINARY] {
+        let mut client = Client::open(&server, subprotocol);
+        client.send(
+            "{\"type\":\"subscribe\",\"id\":1,\"topics\":[\"prices.NORD.*\",\"prices.*.*\",\">\"]}",
+        );
+        let (answer, mut quotes) = client.answer();
+        assert_eq!(answer.get_u64("topics"), Some(3), "{answer}");
+        assert_eq!(quotes.len(), 320);
+        // What comes before the answers now are updates.
+        for pattern in ["prices.>", "prices.NORD.>"] {
+            quotes.extend(client.subscribe(pattern));
+        }
+        quotes.extend((0..500).map(|_| client.quote()));
+        let mut last = BTreeMap::new();
+        for Quote { topic, sequence, .. } in quotes {
+            if let Some(before) = last.insert(topic, sequence) {
+                assert_eq!(sequence, before + 1);
+            }
+        }
+    }
+}
+
+#[test]
 fn who_comes_later_has_values_that_are_not_old() {
     let server = market(&["--instruments", "16", "--rate", "2000"]);
     for _ in 0..2 {
@@ -348,6 +374,19 @@ fn too_many_subscriptions_are_refused_together() {
     assert_eq!((count, answer.get_str("code")), (1000, Some("too_many")), "{answer}");
     // Of the hundred that went too far, none is left.
     client.send(&topics("unsubscribe", 1, "x1000"));
+    assert_eq!(client.answer().0.get_str("code"), Some("not_subscribed"));
+    // Nor is anything sent where the first would bring last values, and a later one is refused.
+    let names: Vec<_> = (0..50).map(|index| format!("\"y{index}\"")).collect();
+    client
+        .send(&format!("{{\"type\":\"subscribe\",\"topics\":[\"prices.>\",{}]}}", names.join(",")));
+    let (answer, quotes) = client.answer();
+    assert_eq!((answer.get_str("code"), quotes.len()), (Some("too_many"), 0), "{answer}");
+    // Of what is taken back, the first that was not there is told; all others are taken back.
+    client.send("{\"type\":\"unsubscribe\",\"topics\":[\"x1\",\"z\",\"x2\"]}");
+    let (answer, _) = client.answer();
+    assert_eq!(answer.get_str("code"), Some("not_subscribed"));
+    assert!(answer.get_str("message").unwrap().starts_with("topics[1]"), "{answer}");
+    client.send(&topics("unsubscribe", 1, "x2"));
     assert_eq!(client.answer().0.get_str("code"), Some("not_subscribed"));
     assert_eq!(client.subscribe("prices.>").len(), 16);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use program::{PATIENCE, Program};
@@ -18,7 +19,7 @@ impl Server {
     }
 
     fn start_with(options: &[&str]) -> Self {
-        Self(Program::start(env!("CARGO_BIN_EXE_echo"), options))
+        Self(Program::start(Command::new(env!("CARGO_BIN_EXE_echo")), options))
     }
 
     /// The page, parsed.
@@ -65,7 +66,7 @@ impl Metrics {
                 match keyword {
                     Some("HELP") => assert!(rest.ends_with('.') && !rest.ends_with(".."), "{line}"),
                     Some("TYPE") => {
-                        assert!(["counter", "gauge"].contains(&rest), "{line}");
+                        assert!(["counter", "gauge", "info"].contains(&rest), "{line}");
                         assert_eq!(families.insert(name, rest), None, "{name} comes twice");
                     }
                     _ => panic!("{line}"),
@@ -78,7 +79,11 @@ impl Metrics {
                 Some((name, labels)) => (name, labels.strip_suffix('}').expect("a brace")),
                 None => (series, ""),
             };
-            let suffix = if families.get(family) == Some(&"counter") { "_total" } else { "" };
+            let suffix = match families.get(family) {
+                Some(&"counter") => "_total",
+                Some(&"info") => "_info",
+                _ => "",
+            };
             assert_eq!(name, format!("{family}{suffix}"), "a value of another family");
             assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
             for label in labels.split_terminator(',') {
@@ -103,6 +108,12 @@ fn the_numbers_are_those_of_the_clients() {
     let server = Server::start();
     let before = server.metrics();
     assert_eq!((before.get("opened_total"), before.get("open")), (0, 0));
+    // Whichever the tests run on.
+    let drivers = ["io_uring", "epoll"].map(|driver| {
+        let series = format!("ringwire_driver_info{{driver=\"{driver}\",lacks=");
+        before.0.iter().filter(|(name, value)| name.starts_with(&series) && **value == 1).count()
+    });
+    assert_eq!(drivers.iter().sum::<usize>(), 1, "{before:#?}");
     let url = format!("ws://{}/", server.0.address);
     let (mut socket, _) = client(&url, server.0.connect()).expect("it opens");
     for size in [0, 1, 200, 70_000] {

@@ -1,5 +1,7 @@
 //! A server of the examples as a process, on a free port of the loopback.
 
+#![allow(dead_code, reason = "no test wants all of it")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -12,23 +14,31 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Program {
     process: Child,
     pub(crate) address: String,
+    /// What it said at its start: where it listens, and its driver.
+    pub(crate) lines: [String; 2],
 }
 
 impl Program {
     /// Starts a program with two workers and these options.
-    pub(crate) fn start(path: &str, options: &[&str]) -> Self {
-        let mut process = Command::new(path)
-            .args(["--listen", "127.0.0.1:0", "--workers", "2"])
+    pub(crate) fn start(program: Command, options: &[&str]) -> Self {
+        Self::start_on("127.0.0.1:0", program, options)
+    }
+
+    /// As [`Program::start`], listening there.
+    pub(crate) fn start_on(listen: &str, mut program: Command, options: &[&str]) -> Self {
+        let mut process = program
+            .args(["--listen", listen, "--workers", "2"])
             .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let mut line = String::new();
         let output = process.stdout.take().expect("its output is piped");
-        BufReader::new(output).read_line(&mut line).expect("it says where it listens");
-        let address = line.split_once("ws://").and_then(|(_, rest)| rest.split(' ').next());
-        let address = address.expect("an address").to_owned();
-        Self { process, address }
+        let mut output = BufReader::new(output).lines();
+        let mut line = || output.next().expect("a line").expect("it says what it is");
+        let lines = [line(), line()];
+        let address = lines[0].split_once(" on ").and_then(|(_, rest)| rest.split(' ').next());
+        let address = address.expect("an address").trim_start_matches("ws://").to_owned();
+        Self { process, address, lines }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
