@@ -216,8 +216,8 @@ fn the_limit_of_an_address_holds_for_it_too() {
     }
     let mut third = adopt(&server.handle(), b"");
     assert_eq!(third.read_frame().unwrap().close_code(), Some(1013));
-    let stats = server.stats_when(|stats| stats.accepted == 3);
-    assert_eq!(stats.turned_away(Limit::ConnectionsAddress), 1);
+    let stats = server.stats_when(|stats| stats.turned_away(Limit::ConnectionsAddress) == 1);
+    assert_eq!(stats.accepted, 3);
 }
 
 #[test]
