@@ -316,7 +316,8 @@ impl Handle {
         self.stats_by_worker().iter().sum()
     }
 
-    /// What each worker has counted, in the order of their numbers.
+    /// What each worker has counted, in the order of their numbers: for each what it had counted at
+    /// one moment, between two turns of its loop.
     #[must_use]
     pub fn stats_by_worker(&self) -> Vec<Stats> {
         self.boards.iter().map(|board| board.read()).collect()
