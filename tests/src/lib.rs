@@ -21,7 +21,7 @@ pub use bytes::{
 pub use client::{Answer, Client, REQUEST};
 pub use echo::{Echo, End, Event, ended};
 pub use host::is_in_tokio_uring;
-pub use patience::PATIENCE;
+pub use patience::{PATIENCE, wait_until};
 pub use peer::Peer;
 pub use server::{TestServer, config};
 pub use wire::{Direction, Passed, Traffic, Wire};

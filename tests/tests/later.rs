@@ -12,7 +12,9 @@ use ringwire::{
     Abandoned, Adoption, Chunk, Compression, Config, Connection, Handler, Later, Limit, Message,
     Request, Response, Upgrade,
 };
-use ringwire_tests::{Answer, Client, Frame, PATIENCE, REQUEST, TestServer, binary, config, text};
+use ringwire_tests::{
+    Answer, Client, Frame, PATIENCE, REQUEST, TestServer, binary, config, text, wait_until,
+};
 
 /// Puts every request off, and hands over who decides; but for some paths.
 struct Deferring {
@@ -106,14 +108,6 @@ fn read_refusal(client: &mut Client) -> (Answer, String) {
     let answer = client.read_answer();
     let body = String::from_utf8(client.read_to_end()).unwrap();
     (answer, body)
-}
-
-fn wait_until(is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "it does not come to that");
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use ringwire::{
 use ringwire_protocol::deflate::{Compressor, Settings};
 use ringwire_tests::{
     BINARY, CONTINUATION, Client, End, FIN, Frame, Length, PATIENCE, REQUEST, TEXT, TestServer,
-    binary, close, config, frame, header, message, ping, text,
+    binary, close, config, frame, header, message, ping, text, wait_until,
 };
 
 /// What a handler that takes chunks was told.
@@ -307,10 +307,9 @@ fn a_peer_that_does_not_read_is_not_read() {
             count.fetch_add(piece.len(), Ordering::Relaxed);
         }
     });
-    // It comes to a stand, with all buffers of the system full.
-    while written.load(Ordering::Relaxed) != progress.load(Ordering::Relaxed)
-        || written.load(Ordering::Relaxed) == 0
-    {
+    // It comes to a stand, with the outbox and all buffers of the system full.
+    wait_until(|| buffered_max.load(Ordering::Relaxed) > OUTBOX_HIGH);
+    while written.load(Ordering::Relaxed) != progress.load(Ordering::Relaxed) {
         progress.store(written.load(Ordering::Relaxed), Ordering::Relaxed);
         thread::sleep(Duration::from_millis(200));
     }
@@ -356,7 +355,7 @@ fn a_compressed_message_waits_in_its_compressed_form() {
             let mut client = compressing_client(&server);
             stream.chunks(piece).for_each(|piece| client.write(piece));
             client.end();
-            thread::sleep(Duration::from_millis(50));
+            wait_until(|| buffered_max.load(Ordering::Relaxed) > OUTBOX_HIGH);
             assert_eq!(read_fragments(&mut client, |_| 0), (BINARY, SIZE));
             client.expect(&Frame::text("after"));
             client.expect_close(Some(1000));
