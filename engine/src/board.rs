@@ -85,7 +85,7 @@ impl<const COUNT: usize> Copies<COUNT> {
     }
 
     fn copy(&self, written: u64) -> &[AtomicU64; COUNT] {
-        &self.words[usize::from(written % 2 != 0)]
+        &self.words[usize::from(!written.is_multiple_of(2))]
     }
 }
 
