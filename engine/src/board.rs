@@ -1,9 +1,9 @@
 //! Where a worker makes known what it has counted.
 //!
-//! The worker counts in plain numbers of its own and copies them here now and then. Each number has
-//! one writer, so a copy is a store, never a locked instruction. Two copies take turns: readers find
-//! one that is whole while the other is written, so that nobody waits for anybody, and the numbers
-//! of one worker are those of one moment, between two of its turns.
+//! The worker counts in plain numbers of its own and copies them here now and then. Each number
+//! has one writer, so a copy is a store, never a locked instruction. Two copies take turns: readers
+//! find one that is whole while the other is written, so that nobody waits for anybody, and the
+//! numbers of one worker are those of one moment, between two of its turns.
 
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering, fence};
