@@ -36,6 +36,7 @@ fn handshakes_give_way_and_connections_stay() {
     let silent: Vec<TcpStream> = (0..100)
         .map(|_| TcpStream::connect(server.address()).expect("there are descriptors"))
         .collect();
+    server.stats_when(|stats| stats.accepted == 101);
     early.write(text("still here"));
     early.expect(&Frame::text("still here"));
     let mut rest: Vec<File> = Vec::new();
