@@ -127,6 +127,14 @@ impl TestServer {
         }
     }
 
+    /// Waits until `run` has read so many bytes of all its peers together.
+    ///
+    /// # Panics
+    /// If it does not come to that in time.
+    pub fn has_read(&self, size: usize) {
+        self.stats_when(|stats| stats.bytes_received >= size as u64);
+    }
+
     /// Waits until `run` has returned, and says what it did.
     ///
     /// # Errors

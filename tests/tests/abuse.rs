@@ -1,6 +1,7 @@
 //! Situations that are rare and must not matter: few buffers, full mailboxes, handlers that panic
 //! or close at once, closes that cross, peers that break the rules while the connection closes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use ringwire::{
 };
 use ringwire_tests::{
     Client, End, Event, FIN, Frame, Neighbor, PATIENCE, REQUEST, TestServer, binary, close, config,
-    ended, frame, message, ping, text,
+    ended, frame, message, ping, text, wait_until,
 };
 
 fn closed(code: u16, clean: bool) -> Event {
@@ -186,6 +187,7 @@ fn pings_whose_pongs_nobody_reads() {
 #[derive(Clone, Default)]
 struct Unruly {
     gate: Arc<Mutex<()>>,
+    is_at_gate: Arc<AtomicBool>,
     first: Arc<OnceLock<ConnectionId>>,
 }
 
@@ -198,7 +200,10 @@ impl Handler for Unruly {
 
     fn message(&mut self, connection: &mut Connection<'_, ()>, message: Message<'_>) {
         match message.as_text() {
-            Some("gate") => drop(self.gate.lock()),
+            Some("gate") => {
+                self.is_at_gate.store(true, Ordering::Relaxed);
+                drop(self.gate.lock());
+            }
             Some("panic") => std::panic::resume_unwind(Box::new("as the test demands")),
             _ => {}
         }
@@ -216,8 +221,7 @@ fn a_mailbox_that_is_full() {
     let id = *unruly.first.get().expect("the connection is open");
     let shut = unruly.gate.lock().expect("no handler panics");
     client.write(text("gate"));
-    // So that the worker waits at the gate.
-    std::thread::sleep(Duration::from_millis(50));
+    wait_until(|| unruly.is_at_gate.load(Ordering::Relaxed));
     let results: Vec<_> = (0..5).map(|_| server.handle().send(id, "mail")).collect();
     assert_eq!(results[..4], [Ok(()); 4]);
     assert_eq!(results[4], Err(HandleError::Full));
@@ -241,8 +245,7 @@ fn a_mailbox_without_room_for_more_bytes() {
     assert_eq!(server.handle().send(id, "eleven here"), Err(HandleError::TooLarge));
     let shut = unruly.gate.lock().expect("no handler panics");
     client.write(text("gate"));
-    // So that the worker waits at the gate.
-    std::thread::sleep(Duration::from_millis(50));
+    wait_until(|| unruly.is_at_gate.load(Ordering::Relaxed));
     assert_eq!(server.handle().send(id, "seven b"), Ok(()));
     assert_eq!(server.handle().send(id, "four"), Err(HandleError::Full));
     let for_many = server.handle().send_many(&[id, id], "many").map_err(|error| error.error);

@@ -339,7 +339,7 @@ fn a_full_mailbox_keeps_no_decision_out() {
     let bench = Bench::start(config);
     let (mut client, later) = bench.ask();
     let mut neighbor = bench.neighbor();
-    neighbor.write(text("sleep 300"));
+    neighbor.write(text("sleep 1500"));
     thread::sleep(Duration::from_millis(100));
     // The worker is busy, and has room for one mail.
     let handle = bench.server.handle();
@@ -348,7 +348,7 @@ fn a_full_mailbox_keeps_no_decision_out() {
     assert!(handle.publish("full", "full").is_err(), "there is room, and nothing was tested");
     client.read_opening();
     client.expect(&Frame::text("hello, Ada"));
-    neighbor.expect(&Frame::text("sleep 300"));
+    neighbor.expect(&Frame::text("sleep 1500"));
 }
 
 #[test]

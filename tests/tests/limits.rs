@@ -162,9 +162,13 @@ fn thousands_that_say_nothing_keep_nobody_out() {
         check(&mut good);
         assert!(begun.elapsed() < WAIT_MAX, "it took {:?}", begun.elapsed());
     }
-    let stats = server.stats_when(|stats| stats.opening() <= 256 && stats.accepted == 4004);
+    // Who gives way is one of those in their handshake until its socket has been closed.
+    let stats = server.stats_when(|stats| {
+        let evicted = stats.turned_away(Limit::Handshakes);
+        stats.accepted == 4004 && evicted + stats.opening() == silent.len() as u64
+    });
     let evicted = stats.turned_away(Limit::Handshakes);
-    assert_eq!(evicted + stats.opening(), silent.len() as u64);
+    assert!(stats.opening() <= 256, "{stats:?}");
     assert_eq!(evicted, stats.unanswered.total(), "who said nothing is told nothing");
 }
 
@@ -268,9 +272,9 @@ fn a_reader_that_takes_a_trickle() {
     let mut stream = TcpStream::connect(server.address()).expect("the server listens");
     stream.write_all(REQUEST.as_bytes()).expect("the server reads");
     let message = ringwire_tests::binary(vec![7; 8 << 20]);
+    let begun = Instant::now();
     stream.write_all(&message).expect("the server reads");
     stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
-    let begun = Instant::now();
     // Some of it all the time, so that the kernel takes more, but never the whole in time.
     let ended = loop {
         match stream.read(&mut [0; 100_000]) {
@@ -281,7 +285,7 @@ fn a_reader_that_takes_a_trickle() {
         }
         assert!(begun.elapsed() < PATIENCE, "it is served for ever");
     };
-    assert!(begun.elapsed() >= Duration::from_millis(400), "{ended} at once");
+    assert!(begun.elapsed() >= Duration::from_millis(500), "{ended} at once");
     let error =
         ringwire_tests::ended(&events).into_iter().find(|event| matches!(event, Event::Error(_)));
     assert_eq!(error, Some(Event::Error(End::TimeOut(TimeOut::Outbox))));

@@ -13,8 +13,8 @@ use ringwire::{
     ReleaseError, Released, Sent, Stats,
 };
 use ringwire_tests::{
-    BINARY, Client, End, Event, FIN, Frame, PATIENCE, TestServer, binary, close, config, frame,
-    ping, text,
+    BINARY, Client, End, Event, FIN, Frame, PATIENCE, REQUEST, TestServer, binary, close, config,
+    frame, ping, text,
 };
 
 type Outcome = Result<Released, ReleaseError>;
@@ -92,6 +92,7 @@ fn the_same_server_takes_it_again_any_number_of_times() {
 #[test]
 fn a_message_that_has_begun_is_waited_for_and_the_next_one_is_not_taken() {
     let (server, events) = TestServer::echo(config());
+    let mut read = 0;
     for (begun, rest, echo) in [
         (&text("whole")[..3], &text("whole")[3..], "whole"),
         (&frame(1, "frag")[..], &frame(FIN, "ments")[..], "fragments"),
@@ -100,7 +101,8 @@ fn a_message_that_has_begun_is_waited_for_and_the_next_one_is_not_taken() {
         let mut client = server.client();
         let id = opened(&events);
         client.write(begun);
-        thread::sleep(Duration::from_millis(20));
+        read += REQUEST.len() + begun.len();
+        server.has_read(read);
         let outcome = ask(&server.handle(), id);
         assert!(outcome.recv_timeout(Duration::from_millis(30)).is_err(), "not between messages");
         client.write([rest, &ping("unread"), &text("unread")].concat());
@@ -118,13 +120,13 @@ fn a_message_that_has_begun_is_waited_for_and_the_next_one_is_not_taken() {
 
 #[test]
 fn who_does_not_become_quiet_goes_on() {
-    let quick = Config { send_timeout: Duration::from_millis(200), ..config() };
+    let quick = Config { send_timeout: Duration::from_millis(700), ..config() };
     let (server, events) = TestServer::echo(quick);
     let mut client = server.client();
     let id = opened(&events);
     let whole = text("in two parts");
     client.write(&whole[..5]);
-    thread::sleep(Duration::from_millis(20));
+    server.has_read(REQUEST.len() + 5);
     let first = ask(&server.handle(), id);
     // Who asks twice is told at once.
     assert_eq!(release(&server.handle(), id).err(), Some(ReleaseError::Releasing));
@@ -149,7 +151,7 @@ fn who_ends_meanwhile_is_not_released() {
     for client in [&mut closes, &mut goes, &mut closed, &mut stays] {
         client.write(begun);
     }
-    thread::sleep(Duration::from_millis(20));
+    server.has_read(4 * (REQUEST.len() + begun.len()));
     let outcomes: Vec<_> = ids.iter().map(|id| ask(&server.handle(), *id)).collect();
     closes.write([&text("begun")[4..], &close(1000, "")].concat());
     drop(goes);
@@ -291,7 +293,7 @@ fn a_paused_connection_takes_along_what_is_held() {
     let mut client = server.client();
     let id = opened(&events);
     server.handle().pause(id).unwrap();
-    thread::sleep(Duration::from_millis(20));
+    server.stats_when(|stats| stats.mails == 1);
     let sent = [text("held"), text("and held")].concat();
     client.write(&sent);
     let released = release(&server.handle(), id).unwrap();

@@ -9,7 +9,7 @@ use ringwire::{
     Config, Connection, ConnectionId, Handle, HandleError, Handler, Message, Misuse, Sent, TimeOut,
 };
 use ringwire_tests::{
-    Client, End, Event, Frame, PATIENCE, TestServer, close, config, ended, ping, text,
+    Client, End, Event, Frame, PATIENCE, REQUEST, TestServer, close, config, ended, ping, text,
 };
 
 /// Does to its connection what a message says.
@@ -218,8 +218,7 @@ fn a_stop_closes_everybody() {
     let mut crowd = crowd(&server, &events, 8);
     let mut waiting = Client::connect(server.address());
     waiting.write("GET");
-    // So that it has been accepted, and read.
-    thread::sleep(Duration::from_millis(50));
+    server.has_read(8 * REQUEST.len() + 3);
     server.handle().stop();
     //= RFC 6455 7.4.1: 1001 indicates that an endpoint is "going away", such as a server going down
     for (client, _, _) in &mut crowd {

@@ -305,7 +305,7 @@ fn the_next_server_takes_over_while_peers_are_served() {
     let mut clients = clients(&server, &events, 3);
     let mut waiting = Client::connect(address);
     waiting.write(&REQUEST.as_bytes()[..30]);
-    std::thread::sleep(Duration::from_millis(50));
+    server.has_read(3 * REQUEST.len() + 30);
     let stop = Stop { spread: 3 * PATIENCE, ..Stop::default() };
     server.handle().stop_with(stop).unwrap();
     let begun = Instant::now();
