@@ -137,12 +137,13 @@ fn idle_connections_are_weighed() {
 
 #[test]
 fn pings_are_answered() {
-    let time = Duration::from_millis(100);
-    let config = Config { ping_interval: Some(time), pong_timeout: time, ..Config::default() };
+    let ping_interval = Some(Duration::from_millis(100));
+    let pong_timeout = Duration::from_millis(400);
+    let config = Config { ping_interval, pong_timeout, ..Config::default() };
     let server = Running::start_with(config, |_worker| Echo);
     for line in ["--mode idle", "--rate 3", "--rate 3 --compressed 1"] {
         // Who does not answer is closed, which is an error here.
-        Said::of(server.port, &format!("--connections 3 --milliseconds 700 {line}"));
+        Said::of(server.port, &format!("--connections 3 --milliseconds 1000 {line}"));
     }
     assert!(server.handle.stats().pongs_received >= 9);
 }

@@ -276,7 +276,7 @@ fn who_comes_later_has_values_that_are_not_old() {
         let sequences = frames.iter().map(|bytes| number(&bytes[8..16]));
         assert!(sequences.max() > Some(200), "the market goes on by itself");
         let newest = frames.iter().map(|bytes| number(&bytes[16..24])).max().unwrap();
-        assert!(newest + 300_000_000 > before, "{} ns old", before - newest);
+        assert!(newest + 1_000_000_000 > before, "{} ns old", before - newest);
         let answer = client.read_frame().unwrap().payload;
         assert!(answer.starts_with(b"{\"type\":\"subscribed\""), "{}", answer.escape_ascii());
     }
@@ -442,7 +442,7 @@ fn the_rate_is_held() {
         value("ringwire_market_quotes_total") + value("ringwire_market_quotes_skipped_total")
     };
     let (first, begun) = (count(), Instant::now());
-    thread::sleep(Duration::from_secs(2));
+    thread::sleep(Duration::from_secs(4));
     let (last, took) = (count(), begun.elapsed());
     let expected = 3000.0 * took.as_secs_f64();
     let made = f64::from(u32::try_from(last - first).unwrap());
