@@ -33,7 +33,7 @@ mod table;
 mod workload;
 
 /// What a quick run has: times in milliseconds, and connections.
-const QUICK: (u64, u64, u32) = (50, 200, 100);
+const QUICK: (u64, u64, u32) = (50, 400, 100);
 
 fn main() -> ExitCode {
     match run() {

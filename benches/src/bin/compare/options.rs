@@ -11,7 +11,7 @@ const NUMBERS: Known<'_> = &[
     ("warm-up", "milliseconds of a round before those", 500),
     ("calls", "1 counts system calls, in runs of their own under strace", 1),
     ("build", "1 builds the contestants first", 1),
-    ("quick", "1 for one round of 200 ms, few connections, and no peers but those named", 0),
+    ("quick", "1 for one round of 400 ms, few connections, and no peers but those named", 0),
 ];
 
 /// The options with a word.
