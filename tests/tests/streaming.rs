@@ -321,12 +321,16 @@ fn a_peer_that_does_not_read_is_not_read() {
     assert!(drains.load(Ordering::Relaxed) > 0);
 }
 
+/// A request that offers compression.
+fn offer() -> String {
+    let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=15";
+    REQUEST.replacen("\r\nUpgrade", &format!("{offer}\r\nUpgrade"), 1)
+}
+
 /// A client that has agreed on compression, in the frames of the tests.
 fn compressing_client(server: &TestServer) -> Client {
     let mut client = Client::connect(server.address());
-    let offer = "\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=15";
-    let request = REQUEST.replacen("\r\nUpgrade", &format!("{offer}\r\nUpgrade"), 1);
-    client.write(request);
+    client.write(offer());
     let answer = client.read_opening();
     assert!(answer.header("sec-websocket-extensions").is_some(), "{answer:?}");
     client
@@ -382,6 +386,26 @@ fn what_is_decompressed_takes_its_turns() {
     client.write(close(1000, ""));
     client.expect_close(Some(1000));
     assert_eq!(next(&told), Told::Close(None, 1000));
+}
+
+#[test]
+fn what_comes_with_the_end_of_a_request_takes_its_turns() {
+    const SIZE: usize = 4 << 20;
+    let bytes = [offer().as_bytes(), &frame(FIN | RSV1 | BINARY, zeros(SIZE))].concat();
+    for begun in [0, 1, 20, offer().len() - 1, offer().len() + 7] {
+        let compression = Some(Compression::shared());
+        let (server, told) = taker(Config { compression, turn_size_max: 1, ..narrow() });
+        let mut client = Client::connect(server.address());
+        if begun > 0 {
+            client.write(&bytes[..begun]);
+            server.has_read(begun);
+        }
+        client.write(&bytes[begun..]);
+        client.read_opening();
+        let whole = Told::Message(false, vec![0; SIZE]);
+        assert!(next(&told) == whole, "{begun} bytes came before");
+        client.expect(&Frame::text("taken"));
+    }
 }
 
 #[test]

@@ -44,9 +44,11 @@ impl<D: Driver, H: Handler> Connections<D, H> {
         let Opening { head, scan, .. } = &mut **opening;
         match scan.scan(head, &limits) {
             Ok(Some(size)) => {
-                let mut gathered = mem::take(head);
-                let (head, rest) = gathered.split_at_mut(size);
-                // The head ends in `bytes`, so what is left of the copy is the end of these too.
+                let gathered = mem::take(head);
+                let (head, rest) = gathered.split_at(size);
+                // It ends in `bytes`. What follows is read where it lies, not in the copy: reading
+                // changes what it leaves for a later turn.
+                let (_, rest) = bytes.split_at_mut(bytes.len() - rest.len());
                 return self.answer(key, head, rest);
             }
             Ok(None) => {}
