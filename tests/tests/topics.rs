@@ -38,10 +38,12 @@ impl Handler for Broker {
                 format!("{:?}", connection.send("after") == Sent::Queued)
             }
             "then" => {
-                // Who subscribes in the turn in which it publishes is a subscriber like others.
+                // Who subscribes in the turn in which it publishes has what comes behind that.
                 connection.publish(rest, "published").unwrap();
                 connection.publish_to_others(rest, "for others").unwrap();
-                format!("{:?}", connection.subscribe(Pattern::new(rest).unwrap()))
+                let subscribed = connection.subscribe(Pattern::new(rest).unwrap());
+                connection.publish(rest, "published as a subscriber").unwrap();
+                format!("{subscribed:?}")
             }
             "first" => format!("{:?}", connection.send_fragment(rest, false)),
             "last" => format!("{:?}", connection.send_fragment(rest, true)),
@@ -143,10 +145,14 @@ fn what_one_thread_sends_and_publishes_arrives_in_that_order() {
 #[test]
 fn a_publisher_has_what_all_have_in_their_order() {
     let server = start(config());
-    let mut client = server.client();
+    let (mut client, mut other) = (server.client(), server.client());
+    ask(&mut other, "subscribe a", "Ok(true)");
     client.write(text("then a"));
-    for expected in ["Ok(true)", "published"] {
+    for expected in ["published as a subscriber", "Ok(true)"] {
         client.expect(&Frame::text(expected));
+    }
+    for expected in ["published", "for others", "published as a subscriber"] {
+        other.expect(&Frame::text(expected));
     }
     client.write(text("keyed a"));
     for expected in ["before", "after", "true", "published"] {

@@ -53,6 +53,17 @@ impl<D: Driver, H: Handler> Connections<D, H> {
     }
 }
 
+/// How a connection has what it publishes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OwnShare {
+    /// When all others have it.
+    WithAll,
+    /// Now, under the policy with this number.
+    AtOnce(u8),
+    /// Not at all, since it is no subscriber.
+    None,
+}
+
 impl<S> Connection<'_, S> {
     /// Subscribes this connection to a topic, or with a pattern to many. It gets each message once,
     /// however many of its patterns match. Says whether that is new. A connection that has ended
@@ -123,15 +134,17 @@ impl<S> Connection<'_, S> {
     /// [`Handle::send`](crate::Handle::send), and where it publishes posts of both kinds in one
     /// turn, through [`Handle::publish`](crate::Handle::publish).
     ///
+    /// If it is none, it does not have a post without a key that is not retained, even if it
+    /// subscribes in the same turn: that is for what comes behind.
+    ///
     /// # Errors
     /// [`PublishError`]: the topic is none, the key too long, or some workers did not take it.
     pub fn publish(&mut self, topic: &str, post: impl Into<Post>) -> Result<(), PublishError> {
         let (topic, post) = (Topic::new(topic)?, post.into());
-        let tag = self.tag_at_once(topic, &post);
-        // Who is none yet, and becomes one in this turn, has it like all who do.
-        let except = tag.map(|_| self.id());
+        let share = self.own_share(topic, &post);
+        let except = (share != OwnShare::WithAll).then(|| self.id());
         let publication = Arc::new(Publication::new(topic, post, except)?);
-        if let Some(tag) = tag {
+        if let OwnShare::AtOnce(tag) = share {
             let outgoing = Outgoing::Message(publication.payload());
             let mut delivery = Delivery::new(&publication, self.shared.hashes.clone());
             let sent = self.queue(outgoing, tag, &mut Origin::Published(&mut delivery));
@@ -140,19 +153,23 @@ impl<S> Connection<'_, S> {
         self.shared.handle.send_publication(&publication)
     }
 
-    /// The number of the policy under which this connection has a post of its own at once, if it
-    /// does.
-    fn tag_at_once(&mut self, topic: Topic<'_>, post: &Post) -> Option<u8> {
+    /// How this connection has a post of its own.
+    fn own_share(&mut self, topic: Topic<'_>, post: &Post) -> OwnShare {
         if post.is_ordered() {
-            return None;
+            return OwnShare::WithAll;
         }
         // Where too many patterns match, nobody has it.
-        let tag = self.shared.topics.tag(self.key, topic).ok()??;
+        let Ok(Some(tag)) = self.shared.topics.tag(self.key, topic) else {
+            // If it subscribes now, what it publishes then comes at once, and this would be behind.
+            return OwnShare::None;
+        };
         let config = &self.shared.settings.config;
         let policy = self.shared.policies.policy(tag);
         // What it replaced could be newer than what is under way and would replace it.
-        let conflates = policy.unwrap_or_else(|| self.link.policy(config)).conflates();
-        (!conflates).then_some(tag)
+        match policy.unwrap_or_else(|| self.link.policy(config)).conflates() {
+            true => OwnShare::WithAll,
+            false => OwnShare::AtOnce(tag),
+        }
     }
 
     /// Publishes a message to all subscribers of a topic but this connection, whatever it

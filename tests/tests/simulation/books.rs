@@ -341,7 +341,9 @@ impl Books {
             self.owe(number, message.clone(), Some(name));
             self.ledgers[number].backlogged |= connection.buffered() > self.high;
         }
-        let except = (is_at_once || !to_all).then_some(number);
+        // Who is no subscriber yet does not become one of what it has published.
+        let is_theirs = !to_all || !is_ordered && !is_subscriber;
+        let except = (is_at_once || is_theirs).then_some(number);
         self.post(&published, Mail::Publish(Publication { name, message, is_retained, except }));
     }
 
