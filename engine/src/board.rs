@@ -60,8 +60,8 @@ impl<const COUNT: usize> Copies<COUNT> {
     /// Writes over the older copy. One thread does.
     fn write(&self, values: impl Iterator<Item = u64>) {
         let written = self.written.load(Ordering::Relaxed) + 1;
-        // Who finds one of the words below finds that the writing before this one has ended, too,
-        // and with that, that the copy has been written over.
+        // Who finds one of the words below finds that the writing before this one has ended, too:
+        // so a reader of the copy that they replace learns that it is not the newer one any more.
         fence(Ordering::Release);
         for (word, value) in self.copy(written).iter().zip(values) {
             word.store(value, Ordering::Relaxed);
